@@ -1,0 +1,40 @@
+# Everything runs in .venv, which is built here and again whenever a requirements file changes.
+PYTHON ?= python3
+PIP := .venv/bin/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/runtime  ## Start everything at http://127.0.0.1:8000 (PORT=… for another); Ctrl-C stops it
+	@exec .venv/bin/python manage.py up
+
+demo: .venv/runtime  ## Send one broadcast, watch all of it being delivered, stop
+	@exec .venv/bin/python manage.py up --demo
+
+test: .venv/development  ## Run the tests (ARGS="-k terms" passes options to pytest)
+	@exec .venv/bin/python -m pytest $(ARGS)
+
+lint: .venv/development  ## Check format, habits, types, the direction of imports, templates
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy .
+	.venv/bin/lint-imports
+	.venv/bin/djlint --quiet --check --lint templates
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed. PYTHON=python3.13 make … names another one."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "The package python3-venv is missing. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/runtime: requirements.txt | .venv/bin/python
+	$(PIP) install --quiet --requirement requirements.txt
+	@touch $@
+
+.venv/development: requirements-dev.txt .venv/runtime | .venv/bin/python
+	$(PIP) install --quiet --requirement requirements-dev.txt
+	@touch $@

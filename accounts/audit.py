@@ -1,0 +1,40 @@
+"""Recording who did what: one plain insert in the act's own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import models
+
+from accounts.models import AuditEntry, Member, Organization
+
+
+def record(
+    *,
+    act: str,
+    subject: models.Model | str,
+    member: Member | None = None,
+    organization: Organization | None = None,
+    details: Mapping[str, Any] | None = None,
+    address: str | None = None,
+) -> AuditEntry:
+    """Write down that `member` did `act` to `subject`, for good: the database refuses to change it.
+
+    Call it inside the act's transaction, so that neither exists without the other. No member: the
+    system itself acted. No organization: the member's. Acts are `noun.deed`, as `terms.accepted`;
+    a row as subject becomes `model:id`. Details are ids, digests, names of fields and counts, never
+    a phone number, an e-mail address, a text or a password.
+    """
+    if isinstance(subject, models.Model):
+        subject = f"{subject._meta.model_name}:{subject.pk}"
+    return AuditEntry.objects.create(
+        act=act,
+        subject=subject,
+        member=member,
+        organization_id=organization.pk
+        if organization is not None
+        else (member.organization_id if member is not None else None),
+        details=dict(details or {}),
+        address=address,
+    )

@@ -1,0 +1,75 @@
+"""Who is asking: bearer tokens at the API, e-mail and password at the admin."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib.auth.backends import BaseBackend
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.request import Request
+
+from accounts import sessions
+from accounts.doors import throttles
+from accounts.doors.addresses import address_of
+from accounts.models import Member
+
+_WAIT: Final = "sign_in_wait"
+
+
+class BearerToken(BaseAuthentication):
+    """`Authorization: Bearer <access token>`. Any other scheme is no credentials at all.
+
+    The answers to a token that is wrong (1008) or expired (1009) are `sessions.InvalidToken` and
+    `sessions.TokenExpired`, raised from here as they are.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Member, dict[str, Any]] | None:
+        scheme, _blank, token = get_authorization_header(request).strip().partition(b" ")
+        if scheme.lower() != b"bearer" or not token.strip():
+            return None
+        # Latin-1 reads any byte; what is no token then fails as one.
+        member, claims = sessions.member_with(access_token=token.strip().decode("latin-1"))
+        throttles.count(request, member)
+        return member, claims
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="pregon"'
+
+
+class ThrottledModelBackend(BaseBackend):
+    """Signs members in at the admin, under the same count of attempts as the API."""
+
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **_: Any
+    ) -> Member | None:
+        """Return the member, None for wrong credentials.
+
+        Raises: PermissionDenied after too many attempts, with the seconds to wait on the request.
+        """
+        if username is None or password is None:
+            return None
+        try:
+            return sessions.identify(
+                email=username,
+                password=password,
+                address=address_of(request) if request is not None else None,
+            )
+        except sessions.WrongCredentials:
+            return None
+        except sessions.TooManyAttempts as error:
+            if request is not None:
+                setattr(request, _WAIT, error)
+            raise PermissionDenied(str(error)) from error
+
+    def get_user(self, user_id: Any) -> Member | None:
+        """Return the member of an admin session, None as soon as he may not be signed in any more."""
+        member = Member.objects.select_related("organization").filter(pk=user_id).first()
+        return member if member is not None and member.is_admitted else None
+
+
+def refusal_of(request: HttpRequest) -> sessions.TooManyAttempts | None:
+    """Return why this request's sign-in was not even tried, for the page that tells it."""
+    refusal = getattr(request, _WAIT, None)
+    return refusal if isinstance(refusal, sessions.TooManyAttempts) else None

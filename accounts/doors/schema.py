@@ -1,0 +1,90 @@
+"""Describing refusals in the OpenAPI schema, so that every operation names exactly what it answers."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.plumbing import build_bearer_security_scheme_object
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema_field
+from rest_framework import serializers
+
+BODY: Final = (400, 413, 415)
+"""What every operation with a body may answer."""
+
+_USUAL: Final = {
+    400: ("4000", "A field is missing or wrong, or the body is not valid JSON."),
+    401: ("1002", "No credentials (1002), or a token that is invalid (1008) or expired (1009)."),
+    402: ("3001", "Not enough credits (3001)."),
+    403: ("1003", "The role may not do this (1003), or the current terms are not accepted (1022)."),
+    404: ("1005", "There is no such thing in your organization."),
+    409: ("4013", "The present state does not allow it."),
+    413: ("4042", "The body is larger than 256 kB."),
+    415: ("4041", "The body is not JSON in UTF-8."),
+    422: ("4011", "The same Idempotency-Key came with another body."),
+    429: ("4029", "Too many requests; `Retry-After` says when to try again."),
+    503: ("4090", "A part of the service is away; try again."),
+}
+
+
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+class _Sentences(serializers.JSONField):
+    """One sentence, or several."""
+
+
+class Refusal(serializers.Serializer[Any]):
+    """Why a request was refused, and what to do."""
+
+    statusCode = serializers.IntegerField()  # noqa: N815 - the wire's own name
+    code = serializers.CharField()
+    message = _Sentences()
+    error = serializers.CharField()
+    fields_ = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        # `fields` is what a serializer keeps its fields in, so the wire's name cannot be an attribute.
+        fields = super().get_fields()
+        fields["fields"] = fields.pop("fields_")
+        return fields
+
+
+def refusals(*statuses: int, **descriptions: str) -> dict[int, OpenApiResponse]:
+    """Return the documentation of these refusals; 503, which everything may answer, comes with them.
+
+    `descriptions` say more than the usual sentence, as `_409="This version is accepted already (1021)."`,
+    in which the first number in brackets is the example's code.
+    """
+    answers = {}
+    for status in sorted({*statuses, 503}):
+        code, description = _USUAL[status]
+        told = descriptions.get(f"_{status}")
+        if told is not None:
+            description = told
+            code = next((word.strip("(),.") for word in told.split() if word.strip("(),.").isdigit()), code)
+        answers[status] = OpenApiResponse(
+            Refusal,
+            description=description,
+            examples=[
+                OpenApiExample(
+                    f"{status}",
+                    value={
+                        "statusCode": status,
+                        "code": code,
+                        "message": description,
+                        "error": HTTPStatus(status).phrase,
+                    },
+                    response_only=True,
+                    status_codes=[str(status)],
+                )
+            ],
+        )
+    return answers
+
+
+class _BearerScheme(OpenApiAuthenticationExtension):
+    target_class = "accounts.authentication.BearerToken"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return dict(build_bearer_security_scheme_object("Authorization", "Bearer", "JWT"))

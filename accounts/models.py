@@ -1,0 +1,255 @@
+"""Rows of who acts: organizations, their members, the terms they accepted, and what they did."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import uuid4
+
+import phonenumbers
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower, Now
+from django.db.models.lookups import Exact
+from django.utils.translation import gettext_lazy as _
+
+from accounts import roles
+
+
+class UuidV7(models.Func):
+    """PostgreSQL's time-ordered UUID: rows written by SQL get keys in the order of writing."""
+
+    function = "uuidv7"
+    template = "%(function)s()"
+    output_field = models.UUIDField()
+    allowed_default = True
+
+
+class Row(models.Model):
+    """What every table has: a key that SQL and Python can both make, and its birth by the database's clock."""
+
+    # The Python default lets the admin show an add page; the database's keeps bulk inserts ordered.
+    id = models.UUIDField(primary_key=True, default=uuid4, db_default=UuidV7(), editable=False)
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class Organization(Row):
+    """A customer of this installation: owns members, contacts, credits and broadcasts."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "ACTIVE", _("Active")  # from its creation
+        SUSPENDED = "SUSPENDED", _("Suspended")  # a superuser stopped it: nobody signs in or sends
+
+    name = models.CharField(_("name"), max_length=200)
+    email = models.EmailField(_("e-mail"), blank=True)
+    country = models.CharField(
+        _("default country"),
+        max_length=2,
+        blank=True,
+        help_text=_("Two letters, as CO. National numbers without a country of their own are read with it."),
+    )
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.ACTIVE)
+    allowed_countries = ArrayField(
+        models.CharField(max_length=2),
+        verbose_name=_("countries it may send to"),
+        default=list,
+        blank=True,
+        help_text=_("Two letters each, separated by commas. Empty: every country."),
+    )
+    allows_special_numbers = models.BooleanField(
+        _("may send to premium, shared-cost and satellite numbers"), default=False
+    )
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("organization")
+        verbose_name_plural = _("organizations")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Write countries as they are compared, and refuse what is none."""
+        self.country = self.country.strip().upper()
+        self.allowed_countries = sorted({code.strip().upper() for code in self.allowed_countries})
+        unknown = {
+            field: [code for code in codes if code not in phonenumbers.SUPPORTED_REGIONS]
+            for field, codes in {
+                "country": [self.country] if self.country else [],
+                "allowed_countries": self.allowed_countries,
+            }.items()
+        }
+        if any(unknown.values()):
+            raise ValidationError(
+                {
+                    field: _("No such country: %(codes)s. Write two letters, as CO.")
+                    % {"codes": ", ".join(codes)}
+                    for field, codes in unknown.items()
+                    if codes
+                }
+            )
+
+
+class MemberManager(BaseUserManager["Member"]):
+    def get_by_natural_key(self, username: str | None) -> Member:
+        """Return the member with this e-mail address in any letter case, by the index that keeps it unique."""
+        return self.get(Exact(Lower("email"), Lower(models.Value(username or ""))))
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> Member:
+        """Create a platform superuser: `manage.py createsuperuser` calls this."""
+        member = Member(email=self.normalize_email(email), is_superuser=True, role="", **fields)
+        member.set_password(password)
+        member.save()
+        return member
+
+
+class Member(Row, AbstractBaseUser):
+    """A person who acts for one organization; without one, and only then, a platform superuser."""
+
+    email = models.EmailField(_("e-mail"))
+    name = models.CharField(_("name"), max_length=200, blank=True)
+    organization = models.ForeignKey(
+        Organization,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="members",
+        verbose_name=_("organization"),
+    )
+    role = models.CharField(_("role"), max_length=16, choices=roles.Role, blank=True)
+    is_superuser = models.BooleanField(_("platform superuser"), default=False)
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("Switch off instead of deleting: what a member did stays.")
+    )
+    has_one_time_password = models.BooleanField(
+        _("has a one-time password"),
+        default=False,
+        editable=False,
+        help_text=_("Somebody else knows it: the member changes it before doing anything else."),
+    )
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects = MemberManager()
+
+    class Meta:
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="accounts_member_email_unique",
+                violation_error_message=_("There is a member with this e-mail address already."),
+            ),
+            models.CheckConstraint(
+                condition=Q(is_superuser=True, organization=None, role="")
+                | Q(is_superuser=False, organization__isnull=False, role__in=roles.Role.values),
+                name="accounts_member_superuser_xor_organization",
+                violation_error_message=_("A member needs an organization and a role."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether this member may be signed in: active, and of no suspended organization."""
+        if not self.is_active:
+            return False
+        return self.organization is None or self.organization.status == Organization.Status.ACTIVE
+
+    @property
+    def is_staff(self) -> bool:
+        """Everybody with a role may enter the admin, and the platform superuser."""
+        return self.is_active and (self.is_superuser or bool(self.role))
+
+    def has_perm(self, permission: str, obj: models.Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Answer Django's question from the one table in `accounts.roles`."""
+        return self.is_active and roles.allows_admin(self, permission)
+
+    def has_perms(self, permissions: list[str], obj: models.Model | None = None) -> bool:
+        return all(self.has_perm(permission, obj) for permission in permissions)
+
+    def has_module_perms(self, app_label: str) -> bool:  # noqa: ARG002 - Django's signature
+        return self.is_staff
+
+
+class Terms(Row):
+    """One version of the terms of use; the newest published one is in force for everybody."""
+
+    version = models.CharField(_("version"), max_length=32, unique=True)
+    title = models.CharField(_("title"), max_length=200)
+    body = models.TextField(_("text"))
+    published_at = models.DateTimeField(
+        _("published at"), null=True, blank=True, help_text=_("Empty while it is a draft.")
+    )
+
+    class Meta:
+        verbose_name = _("terms")
+        verbose_name_plural = _("terms")
+
+    def __str__(self) -> str:
+        return self.version
+
+
+class TermsAcceptance(Row):
+    """The fact that one member accepted one version: when, from which address, with which program."""
+
+    member = models.ForeignKey(
+        Member, on_delete=models.PROTECT, related_name="acceptances", verbose_name=_("member")
+    )
+    terms = models.ForeignKey(
+        Terms, on_delete=models.PROTECT, related_name="acceptances", verbose_name=_("terms")
+    )
+    address = models.GenericIPAddressField(_("address"), null=True)
+    user_agent = models.CharField(_("program"), max_length=400, blank=True)
+
+    class Meta:
+        verbose_name = _("terms acceptance")
+        verbose_name_plural = _("terms acceptances")
+        constraints = [
+            models.UniqueConstraint(fields=["member", "terms"], name="accounts_acceptance_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.member_id} {self.terms_id}"
+
+
+class AuditEntry(Row):
+    """One act worth answering for: who did what to which row. Ids and digests, never a number or a text."""
+
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("organization")
+    )
+    member = models.ForeignKey(
+        Member,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,  # the entry outlives the member
+        null=True,
+        related_name="+",
+        verbose_name=_("member"),
+        help_text=_("Empty when the system itself acted."),
+    )
+    act = models.CharField(_("act"), max_length=64)
+    subject = models.CharField(_("of which row"), max_length=100)
+    details = models.JSONField(_("details"), default=dict)
+    address = models.GenericIPAddressField(_("address"), null=True)
+
+    class Meta:
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit entries")
+        indexes = [
+            # The audit trail of one organization, newest first.
+            models.Index(fields=["organization", "-created_at"], name="accounts_audit_organization")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.act} {self.subject}"

@@ -1,0 +1,58 @@
+"""The customers of this installation: creating them, changing their settings, suspending them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts import audit, roles
+from accounts.models import Member, Organization
+from accounts.roles import Right
+
+OWN_SETTINGS: Final = frozenset({"name", "email", "country", "allowed_countries"})
+"""What an owner may change; the rest, which decides over fraud and money, is the platform's."""
+
+
+@transaction.atomic
+def create(*, organization: Organization, by: Member, address: str | None = None) -> None:
+    """Keep the new organization.
+
+    Raises: RoleMissing for everybody but a platform superuser.
+    """
+    roles.require(by, Right.MANAGE_ORGANIZATIONS)
+    organization.save()
+    audit.record(
+        act="organization.created",
+        subject=organization,
+        member=by,
+        organization=organization,
+        address=address,
+    )
+
+
+@transaction.atomic
+def change(
+    *, organization: Organization, fields: Collection[str], by: Member, address: str | None = None
+) -> None:
+    """Keep these fields as they are in memory. Suspending one signs all its members out at once.
+
+    Raises: RoleMissing, for an owner also on what is the platform's to decide.
+    """
+    if not roles.may(by, Right.MANAGE_ORGANIZATIONS):
+        roles.require(by, Right.MANAGE_ORGANIZATION)
+        if by.organization_id != organization.pk or not OWN_SETTINGS.issuperset(fields):
+            raise roles.RoleMissing(_("Only the platform changes this. Ask the platform's operator."))
+    if not fields:
+        return
+    organization.save(update_fields=[*fields, "updated_at"])
+    audit.record(
+        act="organization.changed",
+        subject=organization,
+        member=by,
+        organization=organization,
+        details={"fields": sorted(fields), "status": organization.status},
+        address=address,
+    )

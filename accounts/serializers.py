@@ -1,0 +1,154 @@
+"""The wire's shapes of sign-in, members, terms and organizations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from accounts import terms
+from accounts.doors.fields import MomentField, StrictCharField
+from accounts.models import Member, Organization, Terms, TermsAcceptance
+
+
+class SignIn(serializers.Serializer[Any]):
+    """An e-mail address and a password."""
+
+    email = StrictCharField(max_length=254)
+    password = StrictCharField(max_length=1024, trim_whitespace=False)
+
+
+class RefreshRequest(serializers.Serializer[Any]):
+    """The refresh token of the last pair."""
+
+    refreshToken = StrictCharField()  # noqa: N815 - the wire's own name
+
+
+class Logout(serializers.Serializer[Any]):
+    """The refresh token to end as well, where the client keeps one of another session."""
+
+    refreshToken = StrictCharField(required=False, allow_null=True)  # noqa: N815
+
+
+class TokenPair(serializers.Serializer[Any]):
+    """The access token for requests, and the refresh token for the next pair."""
+
+    accessToken = serializers.CharField()  # noqa: N815
+    refreshToken = serializers.CharField()  # noqa: N815
+
+
+class ChangePassword(serializers.Serializer[Any]):
+    """The current password, and the new one twice."""
+
+    currentPassword = StrictCharField(max_length=1024, trim_whitespace=False)  # noqa: N815
+    newPassword = StrictCharField(max_length=1024, trim_whitespace=False)  # noqa: N815
+    confirmPassword = StrictCharField(max_length=1024, trim_whitespace=False)  # noqa: N815
+
+
+class Told(serializers.Serializer[Any]):
+    """A sentence for the person."""
+
+    message = serializers.CharField()
+
+
+class RoleOf(serializers.Serializer[Any]):
+    """A role: its id for programs, its name for people."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+
+
+class Me(serializers.ModelSerializer[Member]):
+    """The member that is asking."""
+
+    organizationId = serializers.UUIDField(source="organization_id", allow_null=True)  # noqa: N815
+    role = serializers.SerializerMethodField()
+    termsAccepted = serializers.SerializerMethodField()  # noqa: N815
+    mustChangePassword = serializers.BooleanField(source="has_one_time_password")  # noqa: N815
+
+    class Meta:
+        model = Member
+        fields = ["id", "name", "email", "organizationId", "role", "termsAccepted", "mustChangePassword"]
+        read_only_fields = fields
+
+    @extend_schema_field(RoleOf(allow_null=True))
+    def get_role(self, member: Member) -> dict[str, str] | None:
+        return {"id": member.role, "name": member.get_role_display()} if member.role else None
+
+    def get_termsAccepted(self, member: Member) -> bool:  # noqa: N802 - named by the wire's field
+        return terms.has_accepted(member)
+
+
+class CurrentTerms(serializers.ModelSerializer[Terms]):
+    """The terms in force, and whether the asking member accepted them."""
+
+    publishedAt = MomentField(source="published_at", read_only=True)  # noqa: N815
+    accepted = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Terms
+        fields = ["version", "title", "body", "publishedAt", "accepted"]
+        read_only_fields = fields
+
+    def get_accepted(self, in_force: Terms) -> bool:
+        return in_force.acceptances.filter(member=self.context["member"]).exists()
+
+
+class AcceptTerms(serializers.Serializer[Any]):
+    """The version to accept: the one in force."""
+
+    version = StrictCharField(max_length=32)
+
+
+class AcceptOrganizationTerms(serializers.Serializer[Any]):
+    """The version to accept: the one in force."""
+
+    termsVersion = StrictCharField(max_length=32)  # noqa: N815
+
+
+class OrganizationDetail(serializers.ModelSerializer[Organization]):
+    """The member's organization, and the last terms that the asking member accepted."""
+
+    allowedCountries = serializers.ListField(  # noqa: N815
+        child=serializers.CharField(), source="allowed_countries", read_only=True
+    )
+    termsAcceptedVersion = serializers.SerializerMethodField()  # noqa: N815
+    termsAcceptedAt = serializers.SerializerMethodField()  # noqa: N815
+    createdAt = MomentField(source="created_at", read_only=True)  # noqa: N815
+    updatedAt = MomentField(source="updated_at", read_only=True)  # noqa: N815
+
+    class Meta:
+        model = Organization
+        fields = [
+            "id",
+            "name",
+            "email",
+            "country",
+            "status",
+            "allowedCountries",
+            "termsAcceptedVersion",
+            "termsAcceptedAt",
+            "createdAt",
+            "updatedAt",
+        ]
+        read_only_fields = fields
+
+    def to_representation(self, organization: Organization) -> dict[str, Any]:
+        self.acceptance = (
+            TermsAcceptance.objects.filter(member=self.context["member"])
+            .select_related("terms")
+            .order_by("-created_at", "-id")
+            .first()
+        )
+        return super().to_representation(organization)
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_termsAcceptedVersion(self, _organization: Organization) -> str | None:  # noqa: N802
+        return self.acceptance.terms.version if self.acceptance is not None else None
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_termsAcceptedAt(self, _organization: Organization) -> str | None:  # noqa: N802
+        if self.acceptance is None:
+            return None
+        return MomentField().to_representation(self.acceptance.created_at)

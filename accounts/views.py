@@ -1,0 +1,256 @@
+"""The API's doors of sign-in, terms and organizations."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import serializers, sessions, terms
+from accounts.doors.addresses import address_of
+from accounts.doors.organization import for_org, member_of
+from accounts.doors.schema import BODY, refusals
+from accounts.doors.views import OrganizationView, validated
+from accounts.models import Organization
+from accounts.roles import Right
+
+_SIGN_IN_THROTTLED = "Too many attempts for this account or from this address (4029); see `Retry-After`."
+
+
+def _pair(tokens: sessions.Tokens) -> Response:
+    answer = Response({"accessToken": tokens.access, "refreshToken": tokens.refresh})
+    answer["Cache-Control"] = "no-store"  # RFC 6749, 5.1
+    return answer
+
+
+class PublicView(APIView):
+    """A door without credentials: it gives them out, so a stale token beside it must not matter."""
+
+    authentication_classes: ClassVar[list[Any]] = []
+    permission_classes: ClassVar[list[Any]] = [AllowAny]
+    throttle_classes: ClassVar[list[Any]] = []
+
+
+class SignInView(PublicView):
+    @extend_schema(
+        operation_id="signIn",
+        tags=["Sign-in"],
+        summary="Begin a session",
+        auth=[],
+        request=serializers.SignIn,
+        responses={
+            200: serializers.TokenPair,
+            **refusals(
+                *BODY, 401, 429, _401="E-mail or password is wrong (1001).", _429=_SIGN_IN_THROTTLED
+            ),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        fields = validated(request, serializers.SignIn)
+        return _pair(sessions.sign_in(**fields, address=address_of(request)))
+
+
+class RefreshView(PublicView):
+    @extend_schema(
+        operation_id="refreshTokens",
+        tags=["Sign-in"],
+        summary="Exchange the refresh token for a new pair",
+        description="A refresh token works once. Using it a second time ends the session.",
+        auth=[],
+        request=serializers.RefreshRequest,
+        responses={
+            200: serializers.TokenPair,
+            **refusals(*BODY, 401, _401="The token is not valid any more (1008) or expired (1009)."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        fields = validated(request, serializers.RefreshRequest)
+        return _pair(sessions.refresh(refresh_token=fields["refreshToken"]))
+
+
+class LogoutView(APIView):
+    permission_classes: ClassVar[list[Any]] = [IsAuthenticated]
+
+    @extend_schema(
+        operation_id="logout",
+        tags=["Sign-in"],
+        summary="End the session",
+        description="The session's access and refresh tokens are refused from now on.",
+        request=serializers.Logout,
+        responses={200: serializers.Told, **refusals(*BODY, 401, 429)},
+    )
+    def post(self, request: Request) -> Response:
+        fields = validated(request, serializers.Logout)
+        sessions.logout(
+            member=member_of(request),
+            session=request.auth["sid"],
+            refresh_token=fields.get("refreshToken"),
+            address=address_of(request),
+        )
+        return Response({"message": _("You are signed out.")})
+
+
+class ChangePasswordView(APIView):
+    permission_classes: ClassVar[list[Any]] = [IsAuthenticated]
+
+    @extend_schema(
+        operation_id="changePassword",
+        tags=["Sign-in"],
+        summary="Change the password",
+        description="Every session of the member ends, this one too: sign in with the new password.",
+        request=serializers.ChangePassword,
+        responses={
+            200: serializers.Told,
+            **refusals(
+                *BODY, 401, 429, _429="Too many requests, or too many wrong current passwords (4029)."
+            ),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        fields = validated(request, serializers.ChangePassword)
+        if fields["newPassword"] != fields["confirmPassword"]:
+            raise ValidationError({"confirmPassword": [_("Write the new password twice the same.")]})
+        try:
+            sessions.change_password(
+                member=member_of(request),
+                current_password=fields["currentPassword"],
+                new_password=fields["newPassword"],
+                address=address_of(request),
+            )
+        except sessions.PasswordRefused as refusal:
+            raise ValidationError({f"{refusal.field}Password": refusal.messages}) from refusal
+        return Response({"message": _("Your password is changed. Sign in with the new one.")})
+
+
+class MeView(APIView):
+    permission_classes: ClassVar[list[Any]] = [IsAuthenticated]
+
+    @extend_schema(
+        operation_id="getMe",
+        tags=["Sign-in"],
+        summary="Who is signed in",
+        responses={200: serializers.Me, **refusals(401, 429)},
+    )
+    def get(self, request: Request) -> Response:
+        return Response(serializers.Me(member_of(request)).data)
+
+
+class CurrentTermsView(APIView):
+    permission_classes: ClassVar[list[Any]] = [IsAuthenticated]
+
+    @extend_schema(
+        operation_id="getCurrentTerms",
+        tags=["Terms"],
+        summary="The terms in force",
+        responses={
+            200: serializers.CurrentTerms,
+            **refusals(401, 404, 429, _404="No terms are published yet (1005)."),
+        },
+    )
+    def get(self, request: Request) -> Response:
+        return Response(_current_terms(request))
+
+
+class AcceptTermsView(OrganizationView):
+    right = Right.READ
+
+    @extend_schema(
+        operation_id="acceptTerms",
+        tags=["Terms"],
+        summary="Accept the terms in force",
+        request=serializers.AcceptTerms,
+        responses={
+            200: serializers.CurrentTerms,
+            **refusals(
+                *BODY,
+                401,
+                403,
+                409,
+                429,
+                _403="A platform superuser accepts nothing (1003).",
+                _409="You accepted this version before (1021).",
+            ),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        fields = validated(request, serializers.AcceptTerms)
+        _accept(request, field="version", version=fields["version"])
+        return Response(_current_terms(request))
+
+
+class OrganizationDetailView(OrganizationView):
+    right = Right.READ
+
+    @extend_schema(
+        operation_id="getOrganization",
+        tags=["Organization"],
+        summary="Your organization",
+        responses={
+            200: serializers.OrganizationDetail,
+            **refusals(401, 403, 404, 429, _403="A platform superuser belongs to none (1003)."),
+        },
+    )
+    def get(self, request: Request, organization_id: str) -> Response:
+        return Response(_organization(request, organization_id))
+
+
+class AcceptOrganizationTermsView(OrganizationView):
+    right = Right.READ
+
+    @extend_schema(
+        operation_id="acceptOrganizationTerms",
+        tags=["Organization"],
+        summary="Accept the terms in force",
+        description="The same acceptance as `POST /api/terms/accept`: it belongs to the member.",
+        request=serializers.AcceptOrganizationTerms,
+        responses={
+            200: serializers.OrganizationDetail,
+            **refusals(
+                *BODY,
+                401,
+                403,
+                404,
+                409,
+                429,
+                _403="A platform superuser accepts nothing (1003).",
+                _409="You accepted this version before (1021).",
+            ),
+        },
+    )
+    def post(self, request: Request, organization_id: str) -> Response:
+        # Looked up before the body is read: another's organization answers 404 to any body.
+        get_object_or_404(for_org(request, Organization, path="pk"), pk=organization_id)
+        fields = validated(request, serializers.AcceptOrganizationTerms)
+        _accept(request, field="termsVersion", version=fields["termsVersion"])
+        return Response(_organization(request, organization_id))
+
+
+def _accept(request: Request, *, field: str, version: str) -> None:
+    try:
+        terms.accept(
+            member=member_of(request),
+            version=version,
+            address=address_of(request),
+            user_agent=request.headers.get("User-Agent", ""),
+        )
+    except terms.UnknownTerms as refusal:
+        raise ValidationError({field: [str(refusal)]}) from refusal
+
+
+def _current_terms(request: Request) -> dict[str, Any]:
+    in_force = terms.current()
+    if in_force is None:
+        raise NotFound(_("No terms of use are published yet. Ask the platform to publish them."))
+    return serializers.CurrentTerms(in_force, context={"member": member_of(request)}).data
+
+
+def _organization(request: Request, organization_id: str) -> dict[str, Any]:
+    organization = get_object_or_404(for_org(request, Organization, path="pk"), pk=organization_id)
+    return serializers.OrganizationDetail(organization, context={"member": member_of(request)}).data

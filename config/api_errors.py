@@ -1,0 +1,198 @@
+"""Every error the API can answer, on one screen: what went wrong in the domain → status and code."""
+
+import logging
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
+from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from accounts import roles, sessions, terms
+from accounts.doors import parsers
+from billing import ledger
+from contacts import phone_numbers
+from messaging import broadcasts
+
+log = logging.getLogger(__name__)
+
+# The first row that fits the exception counts, so a subclass stands before its parent.
+TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
+    sessions.WrongCredentials: (401, "1001"),
+    exceptions.NotAuthenticated: (401, "1002"),
+    sessions.TokenExpired: (401, "1009"),
+    sessions.InvalidToken: (401, "1008"),
+    exceptions.AuthenticationFailed: (401, "1008"),
+    roles.RoleMissing: (403, "1003"),
+    exceptions.PermissionDenied: (403, "1003"),
+    PermissionDenied: (403, "1003"),
+    terms.TermsNotAccepted: (403, "1022"),
+    terms.TermsAlreadyAccepted: (409, "1021"),
+    terms.UnknownTerms: (400, "4000"),
+    sessions.TooManyAttempts: (429, "4029"),
+    exceptions.Throttled: (429, "4029"),
+    parsers.BodyTooLarge: (413, "4042"),
+    RequestDataTooBig: (413, "4042"),
+    exceptions.UnsupportedMediaType: (415, "4041"),
+    exceptions.MethodNotAllowed: (405, "4040"),
+    exceptions.NotFound: (404, "1005"),
+    Http404: (404, "1005"),
+    broadcasts.TextNotAllowed: (400, "4000"),
+    broadcasts.KindNotCarried: (400, "4001"),
+    broadcasts.CountryNotAllowed: (400, "4002"),
+    phone_numbers.UnsupportedCountry: (400, "4002"),
+    broadcasts.TextTooLong: (400, "4003"),
+    broadcasts.AudienceTooLarge: (400, "4004"),
+    ledger.InsufficientCredits: (402, "3001"),
+    broadcasts.ContactsKeepChanging: (503, "4090"),
+    exceptions.ParseError: (400, "4000"),
+    exceptions.ValidationError: (400, "4000"),
+    OperationalError: (503, "4090"),
+    InterfaceError: (503, "4090"),
+    InternalError: (503, "4090"),  # a database that only reads, as after a failover
+}
+
+RETRY_AFTER: Final = 5  # seconds, where nobody knows better
+
+# Which field of the request a domain error is about.
+FIELDS: Final[dict[type[Exception], str]] = {
+    broadcasts.TextNotAllowed: "message",
+    broadcasts.TextTooLong: "message",
+    broadcasts.KindNotCarried: "type",
+    broadcasts.CountryNotAllowed: "country",
+    phone_numbers.UnsupportedCountry: "country",
+}
+
+
+def answer(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Return the contract's error body for what a view raised; None for a defect, which is logged."""
+    found = next(((kind, row) for kind, row in TABLE.items() if isinstance(error, kind)), None)
+    if found is None:
+        return None  # Django logs it with its trace and calls `server_error`
+    kind, (status, code) = found
+    set_rollback()
+    message: str | list[str] = str(error)
+    extras: dict[str, Any] = {}
+    if isinstance(error, exceptions.ValidationError):
+        fields = _fields(error.detail)
+        message = [
+            f"{name}: {text}" if name else text for name, texts in fields.items() for text in texts
+        ]
+        code = _own_code(error) or code
+        extras["fields"] = {name: texts for name, texts in fields.items() if name}
+    elif kind in FIELDS:
+        extras["fields"] = {FIELDS[kind]: [message]}
+    elif isinstance(error, ledger.InsufficientCredits):
+        extras = {
+            "required": error.required,
+            "available": error.available,
+            "shortfall": error.shortfall,
+        }
+    elif isinstance(error, DatabaseError | InterfaceError):
+        log.warning("database_unavailable", extra={"error": type(error).__name__})
+        message = _("The service cannot reach its database right now. Try again in a few seconds.")
+    elif isinstance(error, Http404):
+        message = _("There is no such thing here. Check the address and the id.")
+    response = Response(_body(status, code, message, **extras), status=status)
+    _add_headers(response, error, status)
+    return response
+
+
+def _add_headers(response: Response, error: Exception, status: int) -> None:
+    if status == HTTPStatus.UNAUTHORIZED:
+        response["WWW-Authenticate"] = 'Bearer realm="pregon"'
+    if isinstance(error, exceptions.MethodNotAllowed) and isinstance(error.detail, str):
+        response["Allow"] = ", ".join(getattr(error, "allowed", ())) or "GET, POST"
+    wait = getattr(error, "wait", None) or getattr(error, "retry_after", None)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        wait = RETRY_AFTER
+    if wait is not None:
+        response["Retry-After"] = str(max(1, round(wait)))
+
+
+def _body(status: int, code: str, message: str | list[str], **extras: Any) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "code": code,
+        "message": message,
+        "error": HTTPStatus(status).phrase,
+        **extras,
+    }
+
+
+def _fields(detail: Any, name: str = "") -> dict[str, list[str]]:
+    """Return the texts of a validation error by field, nested names joined with dots."""
+    if isinstance(detail, dict):
+        fields: dict[str, list[str]] = {}
+        for key, inner in detail.items():
+            own = "" if key == "non_field_errors" else str(key)
+            fields |= _fields(inner, ".".join(filter(None, [name, own])))
+        return fields
+    texts = detail if isinstance(detail, list) else [detail]
+    return {name: [str(text) for text in texts]}
+
+
+def _own_code(error: exceptions.ValidationError) -> str:
+    """Return the contract's code when every field that is wrong is wrong by that same code."""
+    codes = set(_leaves(error.get_codes()))
+    only = codes.pop() if len(codes) == 1 else ""
+    return only if only.isdigit() else ""
+
+
+def _leaves(codes: Any) -> list[str]:
+    if isinstance(codes, dict):
+        return [leaf for inner in codes.values() for leaf in _leaves(inner)]
+    if isinstance(codes, list):
+        return [leaf for inner in codes for leaf in _leaves(inner)]
+    return [str(codes)]
+
+
+# --- outside the API's views: unknown routes, refused hosts, defects ------------------------------
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path == "/api" or request.path.startswith("/api/")
+
+
+def _json(status: int, code: str, message: str) -> JsonResponse:
+    return JsonResponse(_body(status, code, message), status=status)
+
+
+@csrf_exempt
+def unknown_route(request: HttpRequest) -> HttpResponse:
+    """Answer 404 in JSON to whatever under /api no view answers."""
+    return _json(404, "1005", _("There is no such address. The list is at /api/docs."))
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _is_api(request):
+        return unknown_route(request)
+    return defaults.page_not_found(request, exception)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if _is_api(request):
+        if isinstance(exception, RequestDataTooBig):
+            return _json(413, "4042", _("The request is too large. Send at most 256 kB."))
+        return _json(400, "4000", _("The request cannot be read. Check its address and headers."))
+    return defaults.bad_request(request, exception or Exception())
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _is_api(request):
+        return _json(403, "1003", _("This is not allowed."))
+    return defaults.permission_denied(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if _is_api(request):
+        return _json(
+            500, "4091", _("Something broke on our side; it was recorded. Try again later.")
+        )
+    return defaults.server_error(request)

@@ -1,0 +1,86 @@
+"""The Celery application. Each setting is here because its default loses or doubles something."""
+
+import os
+from typing import Any, Final
+
+from celery import Celery, signals
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+QUEUES: Final = ("delivery", "reports", "chores")
+
+# No task outlives task_time_limit, so a message unacknowledged for this long belongs to a dead worker.
+VISIBILITY_TIMEOUT: Final = 120
+
+app = Celery("pregon")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    # A killed worker's task runs again; what it must not do twice is guarded in PostgreSQL.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_acks_on_timeout=True,
+    # Prefetched wake-ups would wait behind a busy process while another one idles.
+    worker_disable_prefetch=True,
+    worker_prefetch_multiplier=1,
+    visibility_timeout=VISIBILITY_TIMEOUT,
+    broker_transport_options={
+        "visibility_timeout": VISIBILITY_TIMEOUT,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        # Without these a broker that accepts and never answers hangs a request for good.
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        "retry_on_timeout": False,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.2,
+        "interval_max": 0.2,
+    },
+    task_publish_retry=True,
+    task_publish_retry_policy={
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.2,
+        "interval_max": 0.2,
+    },
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    # Cutting a call short would leave its messages unknown; leases make finishing safe.
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_soft_shutdown_timeout=20,
+    worker_enable_soft_shutdown_on_idle=True,
+    task_time_limit=60,
+    task_soft_time_limit=45,
+    # Results live in PostgreSQL; a result backend is one more thing that hangs.
+    task_ignore_result=True,
+    result_backend=None,
+    task_serializer="json",
+    accept_content=["json"],
+    worker_max_tasks_per_child=1_000,
+    worker_max_memory_per_child=300_000,
+    task_default_queue="chores",
+    task_create_missing_queues=True,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    timezone="UTC",
+)
+app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect
+def _keep_our_logging(**_: Any) -> None:
+    """Leave the logging of `config.logging` as it is: Celery sets up none when this is connected."""
+
+
+@signals.worker_process_init.connect
+def _give_statements_a_minute(**_: Any) -> None:
+    """Let a worker's statements run longer than those of a web request."""
+    from django.db import connections  # noqa: PLC0415 - not before Django is ready
+
+    connections.close_all()  # a connection must not cross the fork
+    options = connections.settings["default"]["OPTIONS"]
+    options["options"] = options["options"].replace(
+        "statement_timeout=30s", "statement_timeout=60s"
+    )

@@ -1,0 +1,177 @@
+"""What the environment says: every variable Pregón reads, with its default and its check."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from config import embedded
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+_env = environ.FileAwareEnv()
+# A "$" in a secret is a "$", not the name of another variable.
+_env.interpolate = False
+
+
+def _text(name: str, default: str = "") -> str:
+    return str(_env.str(name, default=default)).strip()
+
+
+def _words(name: str) -> list[str]:
+    return _text(name).replace(",", " ").split()
+
+
+def _number(name: str, default: int, *, at_least: int) -> int:
+    try:
+        number = int(_text(name, str(default)))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a whole number.") from error
+    if number < at_least:
+        raise ImproperlyConfigured(f"{name} must be {at_least} or more.")
+    return number
+
+
+def _one_of(name: str, *allowed: str) -> str:
+    """Return the variable's value, the first allowed one being the default."""
+    value = _text(name, allowed[0])
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of: {', '.join(allowed)}.")
+    return value
+
+
+def _key(name: str, state: Path, *, production: bool) -> str:
+    """Return a secret key: the variable's, or in development one kept in the state folder."""
+    if given := _text(name):
+        return given
+    if production:
+        raise ImproperlyConfigured(
+            f"{name} is empty. Set it, or {name}_FILE, to at least 50 random characters: "
+            'python -c "import secrets; print(secrets.token_urlsafe(64))"'
+        )
+    kept = state / "keys" / name.lower()
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        # Two processes may start at once: the first link wins, the other reads it.
+        own = kept.with_suffix(f".{os.getpid()}")
+        own.write_text(secrets.token_urlsafe(64))
+        own.chmod(0o600)
+        try:
+            os.link(own, kept)
+        except FileExistsError:
+            pass  # the other process's key is as good as ours
+        finally:
+            own.unlink()
+    return kept.read_text()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One process's view of the environment, checked. Secrets stay out of its repr."""
+
+    production: bool
+    state: Path
+    port: int
+    public_url: str
+    allowed_hosts: list[str]
+    trusted_proxies: list[str]
+    database_url: str
+    database_owner_url: str
+    redis_url: str
+    cache_url: str
+    broker_url: str
+    secret_key: str
+    secret_key_fallbacks: list[str]
+    jwt_signing_key: str
+    audit_key: str
+    sms_providers: list[str]
+    sending: bool
+    max_audience: int
+    delivery_lanes: int
+    rate_limit: str
+    time_zone: str
+    language_code: str
+    log_level: str
+    admin_path: str
+    timings: str
+    failpoints: str
+
+    def __repr__(self) -> str:
+        return f"Environment(production={self.production}, state={str(self.state)!r})"
+
+
+def _database_number(url: str, number: int) -> str:
+    """Return the same Redis with another logical database, so that a flush of one spares the other."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return parts._replace(query=f"db={number}").geturl()
+    return parts._replace(path=f"/{number}").geturl()
+
+
+def read() -> Environment:
+    """Return the environment, checked.
+
+    Raises: ImproperlyConfigured naming the variable and what to set it to.
+    """
+    production = _one_of("PREGON_ENV", "development", "production") == "production"
+    state = Path(_text("PREGON_STATE") or embedded.default_state(ROOT)).absolute()
+    layout = embedded.Layout.of(state)
+    port = _number("PORT", 8000, at_least=1)
+    public_url = _text("PUBLIC_URL", "" if production else f"http://127.0.0.1:{port}").rstrip("/")
+    scheme: Literal["http", "https"] | str = urlsplit(public_url).scheme
+    if scheme not in {"http", "https"}:
+        raise ImproperlyConfigured(
+            "PUBLIC_URL must be the address carriers and people reach this site by, "
+            "as https://sms.example.org"
+        )
+    redis_url = _text("REDIS_URL")
+    if production and not (redis_url and _text("DATABASE_URL")):
+        raise ImproperlyConfigured("Production needs DATABASE_URL and REDIS_URL.")
+    timings = _one_of("PREGON_TIMINGS", "", "tenth")
+    failpoints = _text("PREGON_FAILPOINTS")
+    if production and (timings or failpoints):
+        raise ImproperlyConfigured(
+            "PREGON_TIMINGS and PREGON_FAILPOINTS are for tests only: unset them."
+        )
+    sandbox = f"http://127.0.0.1:{layout.sandbox_port}"
+    providers = _text("SMS_PROVIDERS").split()
+    if not providers and not production:
+        providers = [
+            "twilio://AC00000000000000000000000000000000:sandbox-token@api.twilio.com"
+            f"?from=%2B15005550006&base_url={sandbox}"
+        ]
+    hosts = _words("ALLOWED_HOSTS")
+    return Environment(
+        production=production,
+        state=state,
+        port=port,
+        public_url=public_url,
+        allowed_hosts=hosts or ([] if production else ["localhost", "127.0.0.1", "[::1]"]),
+        trusted_proxies=_words("TRUSTED_PROXIES"),
+        database_url=_text("DATABASE_URL") or layout.database_url,
+        database_owner_url=_text("DATABASE_OWNER_URL")
+        or ("" if _text("DATABASE_URL") else layout.owner_database_url),
+        redis_url=redis_url or layout.redis_url,
+        cache_url=_database_number(redis_url or layout.redis_url, 1),
+        broker_url=_text("BROKER_URL") or redis_url or layout.broker_url,
+        secret_key=_key("SECRET_KEY", state, production=production),
+        secret_key_fallbacks=_words("SECRET_KEY_FALLBACKS"),
+        jwt_signing_key=_key("JWT_SIGNING_KEY", state, production=production),
+        audit_key=_key("AUDIT_KEY", state, production=production),
+        sms_providers=providers,
+        sending=_one_of("PREGON_SENDING", "on", "off") == "on",
+        max_audience=_number("MAX_AUDIENCE", 1_000_000, at_least=1),
+        delivery_lanes=_number("DELIVERY_LANES", 2, at_least=1),
+        rate_limit=_text("RATE_LIMIT", "100/min"),
+        time_zone=_text("TIME_ZONE", "UTC"),
+        language_code=_text("LANGUAGE_CODE", "en"),
+        log_level=_text("LOG_LEVEL", "INFO").upper(),
+        admin_path=_text("ADMIN_PATH", "admin").strip("/") + "/",
+        timings=timings,
+        failpoints=failpoints,
+    )

@@ -1,0 +1,53 @@
+"""Whether this process is alive, and whether it can serve: for probes and people."""
+
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+from kombu.exceptions import OperationalError as BrokerError
+
+from config.celery import app as broker
+from messaging import dispatching
+
+
+@require_safe
+def alive(_request: HttpRequest) -> HttpResponse:
+    """Answer 200 as long as this process answers at all."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def ready(_request: HttpRequest) -> HttpResponse:
+    """Answer 503 when the database or a migration is missing, else 200 with the state of each part.
+
+    A broker that is down is said, not failed: everything is still served, and the dispatcher delivers.
+    """
+    database = _database()
+    parts = {"database": database, "broker": _broker()}
+    if database == "up":
+        parts["dispatcher"] = _dispatcher()
+    return JsonResponse(parts, status=200 if database == "up" else 503)
+
+
+def _database() -> str:
+    """Return whether PostgreSQL answers and has every migration."""
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except (DatabaseError, InterfaceError):
+        connection.close()
+        return "down"
+    return "unmigrated" if missing else "up"
+
+
+def _broker() -> str:
+    try:
+        with broker.connection_for_read(connect_timeout=1) as link:
+            link.ensure_connection(max_retries=1, timeout=1)
+    except (OSError, BrokerError):
+        return "down"
+    return "up"
+
+
+def _dispatcher() -> str:
+    return "late" if dispatching.is_late() else "up"

@@ -1,0 +1,304 @@
+"""The admin's pages about contacts: people, tags, opt-outs, and how numbers were read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import actions
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import (
+    AutocompleteSelectFilter,
+    ChoicesDropdownFilter,
+    TextFilter,
+)
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminColorInputWidget, UnfoldAdminTextInputWidget
+
+from accounts.doors.admin import Evidence, OrganizationAdmin, OwnRelatedFilter, member_of
+from contacts import directory, phone_numbers, suppressions
+from contacts.models import Contact, ContactQuerySet, NumberReading, Suppression, Tag
+
+REMOVED_AT_ONCE: Final = 1_000
+"""Contacts that one confirmation page lists."""
+
+
+class CountryFilter(TextFilter):
+    """Contacts whose number belongs to a country, given as CO, co, 57 or +57."""
+
+    title = _("country of the number")
+    parameter_name = "region"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Contact]) -> QuerySet[Contact]:
+        given = self.value()
+        if not given:
+            return queryset
+        try:
+            return queryset.filter(region=phone_numbers.country_of(given))
+        except phone_numbers.UnsupportedCountry:
+            messages.error(request, _("Give the country as two letters, CO, or calling code, 57."))
+            return queryset.none()
+
+
+class DeletedAlone:
+    """Rows whose deletion takes nothing else along: its page has no relatives to look for."""
+
+    def get_deleted_objects(
+        self, objs: Iterable[Model], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        rows = list(objs)
+        model_admin = cast("OrganizationAdmin", self)
+        name, names = model_admin.opts.verbose_name, model_admin.opts.verbose_name_plural
+        lacking = set() if model_admin.has_delete_permission(request) else {str(name)}
+        return [str(row) for row in rows], {str(names): len(rows)}, lacking, []
+
+
+@admin.register(Contact)
+class ContactAdmin(DeletedAlone, OrganizationAdmin):
+    """People the organization writes to. Deleting one takes it out of all lists; messages stay."""
+
+    list_display = (
+        "__str__",
+        "organization",
+        "number",
+        "region",
+        "reachability",
+        "status_label",
+        "origin",
+        "created_at",
+    )
+    list_filter = (
+        ("organization", AutocompleteSelectFilter),
+        ("status", ChoicesDropdownFilter),
+        ("refusal", ChoicesDropdownFilter),
+        ("tags", OwnRelatedFilter),
+        CountryFilter,
+        ("origin", ChoicesDropdownFilter),
+    )
+    list_select_related = ("organization",)
+    ordering = ("-created_at", "-id")
+    sortable_by = ()  # any other order would sort a million rows
+    search_fields = ("name",)  # shows the box; what it finds is `directory.find`
+    search_help_text = _("A number or its beginning, or the beginnings of names or of an e-mail.")
+    autocomplete_fields = ("organization", "tags")
+    actions = ("delete_selected",)
+    fieldsets = (
+        (None, {"fields": ("organization", ("name", "last_name"), ("phone", "country"), "status")}),
+        (_("More"), {"fields": ("email", "birth_date", "tags")}),
+        (
+            _("How the number is read"),
+            {"fields": (("e164", "region", "read_as"), "reachability", "origin", "created_at")},
+        ),
+    )
+    readonly_fields = ("e164", "region", "read_as", "reachability", "origin", "created_at")
+
+    def get_queryset(self, request: HttpRequest) -> ContactQuerySet:
+        return cast("ContactQuerySet", super().get_queryset(request)).living()
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Contact], search_term: str
+    ) -> tuple[QuerySet[Contact], bool]:
+        organization = member_of(request).organization
+        country = organization.country if organization is not None else ""
+        contacts = cast("ContactQuerySet", queryset)
+        return directory.find(contacts=contacts, text=search_term, country=country), False
+
+    @display(description=_("number"))
+    def number(self, contact: Contact) -> str:
+        return contact.e164 or contact.phone
+
+    @display(
+        description=_("can be written to"),
+        label={"yes": "success", "needs": "warning", "no": "danger"},
+    )
+    def reachability(self, contact: Contact) -> tuple[str, Any]:
+        if not contact.refusal:
+            return "yes", _("Yes")
+        if contact.read_as == phone_numbers.NOWHERE:
+            return "needs", _("Needs a country")
+        return "no", _("No: %(reason)s") % {"reason": contact.get_refusal_display()}
+
+    @display(
+        description=_("status"),
+        label={
+            Contact.Status.ACTIVE.value: "success",
+            Contact.Status.INACTIVE.value: "warning",
+            Contact.Status.BLOCKED.value: "danger",
+        },
+    )
+    def status_label(self, contact: Contact) -> tuple[str, str]:
+        return contact.status, contact.get_status_display()
+
+    @admin.action(permissions=["delete"], description=_("Delete the selected contacts"))
+    def delete_selected(
+        self, request: HttpRequest, queryset: QuerySet[Contact]
+    ) -> HttpResponse | None:
+        """Ask first, as Django's own action; the page names each contact, so there is a limit."""
+        if queryset.order_by()[: REMOVED_AT_ONCE + 1].count() > REMOVED_AT_ONCE:
+            self.message_user(
+                request,
+                _("At most %(limit)d contacts are deleted at once: narrow the filter.")
+                % {"limit": REMOVED_AT_ONCE},
+                messages.ERROR,
+            )
+            return None
+        return actions.delete_selected(self, request, queryset)
+
+    def delete_model(self, request: HttpRequest, obj: Contact) -> None:  # noqa: ARG002 - Django's signature
+        directory.remove(contacts=Contact.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Contact]) -> None:  # noqa: ARG002 - Django's signature
+        directory.remove(contacts=Contact.objects.filter(pk__in=queryset.order_by().values("pk")))
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Any,
+        form: Any,
+        change: bool,  # noqa: FBT001 - Django's signature
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        if obj.refusal and {"phone", "country"} & set(form.changed_data):
+            self.message_user(request, _why_not(obj), messages.WARNING)
+
+
+def _why_not(contact: Contact) -> str:
+    if contact.read_as == phone_numbers.NOWHERE:
+        return gettext(
+            "This number is written without its country and none is known: it is skipped until you "
+            "give the contact or the organization a country, or write it as +57 300 123 4567."
+        )
+    if contact.refusal == Contact.Refusal.UNSUPPORTED:
+        return gettext(
+            "This is a premium, shared-cost or satellite number: it is skipped unless the "
+            "organization may send to them."
+        )
+    return gettext(
+        "This is no valid phone number: it is skipped until you correct the number or the country."
+    )
+
+
+@admin.register(Tag)
+class TagAdmin(DeletedAlone, OrganizationAdmin):
+    """Labels on contacts. Deleting one takes it off its contacts and deletes none of them."""
+
+    list_display = ("name", "organization", "description", "created_at")
+    list_filter = (("organization", AutocompleteSelectFilter),)
+    list_select_related = ("organization",)
+    search_fields = ("name",)
+    ordering = ("name", "id")
+    autocomplete_fields = ("organization",)
+    fields = ("organization", "name", "description", "color")
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "color":
+            kwargs["widget"] = UnfoldAdminColorInputWidget
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+
+class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+    """Takes the number as people write it. A number that is opted out already stays so."""
+
+    recipient = forms.CharField(
+        label=_("number"),
+        max_length=phone_numbers.LONGEST,
+        help_text=_("With its country, as +57 300 123 4567, or as written in your own country."),
+        widget=UnfoldAdminTextInputWidget,
+    )
+
+    class Meta:
+        model = Suppression
+        fields = ("recipient",)
+
+    def clean_recipient(self) -> str:
+        country = self.instance.organization.country
+        try:
+            return suppressions.require_recipient(self.cleaned_data["recipient"], country=country)
+        except suppressions.InvalidRecipient as error:
+            raise forms.ValidationError(str(error)) from error
+
+    def validate_constraints(self) -> None:
+        """Leave the one constraint to `suppressions.add`, which answers a repetition."""
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(OrganizationAdmin):
+    """Opt-outs: senders add them, owners lift them, nobody changes one."""
+
+    form = SuppressionForm
+    list_display = ("recipient", "organization", "source", "member", "created_at")
+    list_filter = (
+        ("organization", AutocompleteSelectFilter),
+        ("source", ChoicesDropdownFilter),
+    )
+    list_select_related = ("organization", "member")
+    ordering = ("-created_at", "-id")
+    search_fields = ("recipient",)  # shows the box; see get_search_results
+    search_help_text = _("A number or its beginning.")
+
+    def get_fields(self, request: HttpRequest, obj: Suppression | None = None) -> tuple[str, ...]:  # noqa: ARG002 - Django's signature
+        return ("recipient",) if obj is None else ("recipient", "source", "member", "created_at")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
+        return False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Suppression], search_term: str
+    ) -> tuple[QuerySet[Suppression], bool]:
+        organization = member_of(request).organization
+        country = organization.country if organization is not None else ""
+        beginning = phone_numbers.beginning(search_term, country)
+        if search_term and not beginning:
+            return queryset.none(), False
+        return queryset.filter(directory.begins(recipient=beginning)), False
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Any,
+        form: Any,  # noqa: ARG002 - Django's signature
+        change: bool,  # noqa: ARG002, FBT001 - Django's signature
+    ) -> None:
+        kept = suppressions.add(
+            organization=obj.organization,
+            recipient=obj.recipient,
+            source=Suppression.Source.MEMBER,
+            member=member_of(request),
+            address=request.META.get("REMOTE_ADDR"),
+        )
+        obj.pk = kept.pk
+
+    def delete_model(self, request: HttpRequest, obj: Suppression) -> None:
+        suppressions.lift(
+            suppression=obj,
+            member=member_of(request),
+            address=request.META.get("REMOTE_ADDR"),
+        )
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> None:
+        for suppression in queryset:
+            self.delete_model(request, suppression)
+
+
+@admin.register(NumberReading)
+class NumberReadingAdmin(Evidence, OrganizationAdmin):
+    """What national numbers came to in a country, as broadcasts read them."""
+
+    list_display = ("number", "country", "organization", "e164", "region", "refusal", "created_at")
+    list_filter = (
+        ("organization", AutocompleteSelectFilter),
+        ("refusal", ChoicesDropdownFilter),
+    )
+    list_select_related = ("organization",)
+    ordering = ("organization", "country", "number")
+    sortable_by = ()
+    search_fields = ("number__exact",)
+    search_help_text = _("The number exactly as a contact has it.")
+    fields = ("number", "country", "organization", "e164", "region", "refusal", "created_at")

@@ -1,0 +1,106 @@
+"""Opt-outs: numbers that an organization must not write to, and who may lift them."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
+
+from accounts import audit, roles
+from accounts.models import Member, Organization
+from accounts.roles import Right
+from contacts import phone_numbers
+from contacts.models import Suppression
+
+
+class InvalidRecipient(ValueError):
+    """The text is no phone number; no opt-out was written or lifted."""
+
+
+@transaction.atomic
+def add(
+    *,
+    organization: Organization,
+    recipient: str,
+    source: str,
+    member: Member | None = None,
+    address: str | None = None,
+) -> Suppression:
+    """Stop everything to this number, from the next hand-over on. Doing it again changes nothing.
+
+    A national number is read with the organization's country. An opt-out that a keyword set becomes
+    the member's or the carrier's when they say so too, since the keyword START would lift it.
+
+    Raises: InvalidRecipient; RoleMissing when the member may not add opt-outs.
+    """
+    if member is not None:
+        roles.require(member, Right.ADD_SUPPRESSIONS)
+    number = require_recipient(recipient, country=organization.country)
+    keyword = Suppression.Source.KEYWORD
+    suppression, is_new = Suppression.objects.get_or_create(
+        organization=organization,
+        recipient=number,
+        defaults={"source": source, "member": member},
+    )
+    if not is_new and source != keyword:
+        is_new = bool(
+            Suppression.objects.filter(pk=suppression.pk, source=keyword).update(
+                source=source, member=member
+            )
+        )
+        suppression.refresh_from_db()
+    if is_new:
+        _record("suppression.added", suppression, source=source, member=member, address=address)
+    return suppression
+
+
+@transaction.atomic
+def lift(*, suppression: Suppression, member: Member, address: str | None = None) -> None:
+    """Allow the number again. Of two at once one lifts it and is recorded.
+
+    Raises: RoleMissing when the member may not lift opt-outs.
+    """
+    roles.require(member, Right.LIFT_SUPPRESSIONS)
+    deleted, _rows = Suppression.objects.filter(pk=suppression.pk).delete()
+    if deleted:
+        _record(
+            "suppression.lifted",
+            suppression,
+            source=suppression.source,
+            member=member,
+            address=address,
+        )
+
+
+def require_recipient(text: str, *, country: str) -> str:
+    """Return the number's E.164.
+
+    Raises: InvalidRecipient.
+    """
+    reading = phone_numbers.read(text, country)
+    if not reading.e164:
+        raise InvalidRecipient(
+            _("This is no valid phone number. Write it with its country, as +57 300 123 4567.")
+        )
+    return reading.e164
+
+
+def digest(recipient: str) -> str:
+    """Return what stands for a number in the audit: always the same, and no way back."""
+    return salted_hmac(
+        "contacts.recipient", recipient, secret=settings.AUDIT_KEY, algorithm="sha256"
+    ).hexdigest()
+
+
+def _record(
+    act: str, suppression: Suppression, *, source: str, member: Member | None, address: str | None
+) -> None:
+    audit.record(
+        act=act,
+        subject=suppression,
+        member=member,
+        organization=suppression.organization,
+        details={"recipient_digest": digest(suppression.recipient), "source": source},
+        address=address,
+    )

@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class MessagingConfig(AppConfig):
+    name = "messaging"
+    verbose_name = _("Messaging")
+
+    def ready(self) -> None:
+        """Register the start-up checks and what must be true of messages."""
+        from billing import invariants as billing_invariants  # noqa: PLC0415 - models must be loaded
+        from messaging import checks, invariants  # noqa: F401, PLC0415
+
+        billing_invariants.EVERY.extend(invariants.EVERY)

@@ -1,0 +1,282 @@
+"""Broadcasts: what is sent, to whom, for how much. `send` is the only way anything is ever sent."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final, TypeVar
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from psycopg import errors
+
+from accounts import audit, roles, terms
+from accounts.models import Member, Organization
+from accounts.roles import Right
+from billing import ledger, rates
+from billing.ledger import InsufficientCredits
+from contacts import number_readings
+from messaging import audiences, providers, sms_text, tasks
+from messaging.audiences import Audience, Rules
+from messaging.models import Broadcast, Kind
+from messaging.sms_text import Measure
+
+Status = Broadcast.Status
+T = TypeVar("T")
+
+PAGE: Final = 5_000  # messages a page of the answer
+TRIES: Final = 3  # of a transaction that PostgreSQL broke off to end a deadlock
+
+# Accepting a million contacts takes longer than any other statement may; sorting them, more memory.
+_SETTINGS: Final = "SET LOCAL statement_timeout = '300s'; SET LOCAL work_mem = '64MB'"
+
+_PAGE: Final = """
+SELECT string_agg(format('{"id":"%%s","recipient":"%%s"}', id, recipient), ',' ORDER BY id),
+  count(*), max(id::text)
+FROM (
+  SELECT id, recipient FROM messaging_message
+  WHERE broadcast_id = %s AND id > %s ORDER BY id LIMIT %s
+) page
+"""
+
+
+class TextTooLong(Exception):
+    """No provider that may carry it takes a text this long; nothing was written."""
+
+
+class TextNotAllowed(Exception):
+    """The text has nothing to see in it; nothing was written."""
+
+
+class KindNotCarried(Exception):
+    """No provider of this installation carries this type; nothing was written."""
+
+
+class CountryNotAllowed(Exception):
+    """The organization may not send to this country; nothing was written."""
+
+
+class AudienceTooLarge(Exception):
+    """The audience is over the ceiling of this installation; nothing was written."""
+
+
+class ContactsKeepChanging(Exception):
+    """Contacts changed faster than their numbers could be read; nothing was written."""
+
+
+class _Unread(Exception):
+    """Numbers came in that nobody has read yet: read them, then classify once more."""
+
+
+def send(
+    *,
+    member: Member,
+    audience: Audience,
+    text: str,
+    kind: str = Kind.SMS,
+    country: str = "",
+) -> Broadcast:
+    """Accept one text to everybody of the audience and return its broadcast.
+
+    All or nothing: when this raises, no message exists and no credit moved. Once it returns, every
+    contact is accounted for by a Message or a Skip, the credits are reserved, and the messages will be
+    handed over whether or not the broker is there. A broadcast that reaches nobody is COMPLETED.
+
+    Raises: RoleMissing, TermsNotAccepted, TextNotAllowed, TextTooLong, KindNotCarried,
+    CountryNotAllowed, AudienceTooLarge, InsufficientCredits, ContactsKeepChanging.
+    """
+    roles.require(member, Right.SEND)
+    terms.require_accepted(member)
+    organization = Organization.objects.get(pk=member.organization_id)
+    measure = _require_sendable(text, kind)
+    _require_allowed(organization, country)
+    rules = Rules(
+        organization_id=organization.pk,
+        countries=list(dict.fromkeys(filter(None, [country, organization.country]))),
+        allowed_countries=organization.allowed_countries,
+        allows_special_numbers=organization.allows_special_numbers,
+        segments=measure.segments,
+    )
+    _require_credits_for_one(rules, audience)
+    for _attempt in range(TRIES):
+        number_readings.ensure(organization_id=organization.pk, countries=rules.countries)
+        try:
+            return _retried(
+                partial(
+                    _accept,
+                    member=member,
+                    audience=audience,
+                    text=text,
+                    kind=kind,
+                    country=country,
+                    measure=measure,
+                    rules=rules,
+                )
+            )
+        except _Unread:
+            continue
+    raise ContactsKeepChanging(
+        _("Your contacts are changing faster than their numbers can be read. Try again in a minute.")
+    )
+
+
+def _require_sendable(text: str, kind: str) -> Measure:
+    """Return the text's measure when some provider carries it whole."""
+    if sms_text.is_blank(text):
+        raise TextNotAllowed(_("Write a message: this one has nothing to see in it."))
+    if "\0" in text or not text.isprintable() and _has_lone_surrogate(text):
+        raise TextNotAllowed(_("The message holds a character that no phone can show. Remove it."))
+    try:
+        limits = providers.limits(kind)
+    except providers.NoProvider as error:
+        raise KindNotCarried(
+            _("No provider of this installation carries messages of type %(kind)s. Use SMS.")
+            % {"kind": kind}
+        ) from error
+    units = len(text.encode("utf-16-le", "surrogatepass")) // 2
+    if limits.max_characters is not None and units > limits.max_characters:
+        raise TextTooLong(
+            _("The message has %(units)d characters; at most %(most)d can be sent. Shorten it.")
+            % {"units": units, "most": limits.max_characters}
+        )
+    measure = sms_text.measure(text)
+    if limits.max_segments is not None and measure.segments > limits.max_segments:
+        raise TextTooLong(
+            ngettext(
+                "The message takes %(segments)d segment; at most %(most)d can be sent. Shorten it.",
+                "The message takes %(segments)d segments; at most %(most)d can be sent. Shorten it.",
+                measure.segments,
+            )
+            % {"segments": measure.segments, "most": limits.max_segments}
+        )
+    return measure
+
+
+def _has_lone_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _require_allowed(organization: Organization, country: str) -> None:
+    if country and organization.allowed_countries and country not in organization.allowed_countries:
+        raise CountryNotAllowed(
+            _("Your organization may not send to %(country)s. It may send to: %(allowed)s.")
+            % {"country": country, "allowed": ", ".join(sorted(organization.allowed_countries))}
+        )
+
+
+def _require_credits_for_one(rules: Rules, audience: Audience) -> None:
+    """Refuse early when not even one message could be paid, and there is somebody to write to."""
+    price = rules.segments * rates.lowest(rules.allowed_countries)
+    available = ledger.balance(rules.organization_id).available
+    if available < price and audiences.has_reachable(rules=rules, audience=audience):
+        raise InsufficientCredits(required=price, available=available)
+
+
+def _retried(accept: Callable[[], T]) -> T:
+    """Return what the transaction returns, begun anew when PostgreSQL broke it off for another."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return accept()
+        except OperationalError as error:
+            is_ours_to_retry = isinstance(
+                error.__cause__, errors.SerializationFailure | errors.DeadlockDetected
+            )
+            if attempt == TRIES or not is_ours_to_retry:
+                raise
+            time.sleep(0.05 * attempt)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _accept(
+    *,
+    member: Member,
+    audience: Audience,
+    text: str,
+    kind: str,
+    country: str,
+    measure: Measure,
+    rules: Rules,
+) -> Broadcast:
+    queue_id = uuid4()
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(_SETTINGS)
+        broadcast = Broadcast.objects.create(
+            id=queue_id,
+            organization_id=rules.organization_id,
+            member=member,
+            text=text,
+            kind=kind,
+            country=country,
+            encoding=measure.encoding,
+            segments=measure.segments,
+            status=Status.RUNNING,
+        )
+        classified = audiences.write(broadcast_id=queue_id, rules=rules, audience=audience)
+        if classified.unread:
+            raise _Unread
+        if classified.audience > settings.MAX_AUDIENCE:
+            raise AudienceTooLarge(
+                _("%(audience)d contacts are more than one broadcast may have (%(most)d).")
+                % {"audience": classified.audience, "most": settings.MAX_AUDIENCE}
+            )
+        broadcast.audience = classified.audience
+        broadcast.messages_total = broadcast.queued = classified.recipients
+        broadcast.skipped_total = sum(classified.skipped.values())
+        broadcast.skipped_by_reason = dict(classified.skipped)
+        broadcast.credits = classified.credits
+        broadcast.fingerprint = classified.fingerprint
+        if not classified.recipients:
+            broadcast.status = Status.COMPLETED
+            broadcast.finished_at = broadcast.created_at
+        broadcast.save()
+        audit.record(
+            act="broadcast.accepted",
+            subject=broadcast,
+            member=member,
+            details={"messages": classified.recipients, "credits": classified.credits},
+        )
+        # Once more, without a lock on the member's row: it would block that member's sign-in.
+        _require_still_allowed(member)
+        if classified.credits:
+            # Last, so that the organization's one hot row is held for the shortest time.
+            ledger.reserve(
+                organization_id=rules.organization_id,
+                amount=classified.credits,
+                reference=f"broadcast:{queue_id}",
+            )
+        if classified.recipients:
+            transaction.on_commit(
+                partial(tasks.try_waking, queue_id, messages=classified.recipients, first=True),
+                robust=True,
+            )
+    return broadcast
+
+
+def _require_still_allowed(member: Member) -> None:
+    roles.require(Member.objects.get(pk=member.pk), Right.SEND)
+    terms.require_accepted(member)
+
+
+def answer_pages(*, queue_id: UUID) -> Iterator[str]:
+    """Yield the entries of an accepted broadcast's answer, as JSON text, page by page.
+
+    Each page is one statement outside any transaction, so a slow reader holds nothing in PostgreSQL,
+    and its text is made there, so that memory stays flat at a million messages.
+    """
+    after = "00000000-0000-0000-0000-000000000000"
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(_PAGE, [queue_id, after, PAGE])
+            text, count, last = cursor.fetchone()
+        if count:
+            yield text
+        if count < PAGE:
+            return
+        after = last

@@ -1,0 +1,307 @@
+"""Handing a broadcast's messages to a provider: claim → mark → call → record.
+
+The row is the truth, the queue a hint. A message is marked, in a committed transaction, just before the
+request that carries it starts; what is marked and has no result is UNKNOWN and never sent again, what
+is not marked provably never left.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID, uuid4
+
+import aiohttp
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from messaging import journeys, providers, recording
+from messaging.journeys import Charge, Journey, Status
+from messaging.models import Broadcast
+from messaging.providers import signing
+from messaging.providers.base import Batch, Outgoing, Provider, http_session
+from messaging.providers.results import Result
+from messaging.timings import TIMINGS
+
+log = logging.getLogger(__name__)
+
+CLAIM: Final = 100  # messages of one claim: what a crash before the mark puts back
+MOST_BROKEN_DRAINS: Final = 20
+
+_BEGIN = """
+UPDATE messaging_broadcast SET broken_drains = broken_drains + 1, woken_at = clock_timestamp(),
+  started_at = coalesce(started_at, clock_timestamp())
+WHERE id = %s AND status = 'RUNNING'
+RETURNING organization_id, text, kind, broken_drains
+"""
+
+_CLAIM = """
+UPDATE messaging_message m SET status = 'SENDING', claimed_at = clock_timestamp(),
+  lease_token = %(token)s, lease_until = clock_timestamp() + %(lease)s * interval '1 second',
+  submit_started_at = NULL
+FROM (
+  SELECT id FROM messaging_message
+  WHERE broadcast_id = %(broadcast_id)s AND status = 'QUEUED' AND next_attempt_at <= now()
+    AND (expires_at IS NULL OR expires_at > now())
+  ORDER BY next_attempt_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+) due
+WHERE m.id = due.id
+RETURNING m.id, m.recipient
+"""
+
+# Only what this returns may be sent.
+_MARK = """
+UPDATE messaging_message m SET submit_started_at = clock_timestamp(), attempts = attempts + 1,
+  expires_at = coalesce(expires_at, now() + %(validity)s * interval '1 second')
+WHERE m.id = ANY(%(ids)s) AND m.lease_token = %(token)s AND m.status = 'SENDING'
+  AND m.submit_started_at IS NULL
+  AND m.lease_until > clock_timestamp() + %(margin)s * interval '1 second'
+  AND EXISTS (SELECT FROM messaging_broadcast b WHERE b.id = m.broadcast_id AND b.status = 'RUNNING')
+  AND NOT EXISTS (SELECT FROM contacts_suppression s
+    WHERE s.organization_id = m.organization_id AND s.recipient = m.recipient)
+  AND NOT EXISTS (SELECT FROM contacts_contact c WHERE c.id = m.contact_id AND c.status = 'BLOCKED')
+RETURNING m.id
+"""
+
+_OURS_UNMARKED = """
+m.id = ANY(%(ids)s) AND m.lease_token = %(token)s AND m.status = 'SENDING'
+  AND m.submit_started_at IS NULL"""
+
+_END_UNMARKED = f"""
+UPDATE messaging_message m SET status = 'CANCELED', charge = 'RELEASED', error_code = %(code)s,
+  lease_token = NULL, lease_until = NULL, updated_at = clock_timestamp()
+WHERE {_OURS_UNMARKED}"""
+
+_PUT_BACK_UNMARKED = f"""
+UPDATE messaging_message m SET status = 'QUEUED', lease_token = NULL, lease_until = NULL
+WHERE {_OURS_UNMARKED}"""
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """One drain at work: what it sends, by whom, under which lease."""
+
+    queue_id: UUID
+    organization_id: UUID
+    text: str
+    kind: str
+    provider: Provider
+    token: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    id: UUID
+    recipient: str
+
+
+def drain(*, queue_id: UUID, lane: int) -> bool:
+    """Hand over what is due of a broadcast, for about two seconds; return whether rows are left.
+
+    At most one drain works a lane; a second returns False at once. No message is handed over twice, whatever
+    ends this process: a message leaves only after its mark is committed, and a marked one is never claimed.
+
+    Raises: DatabaseError when PostgreSQL cannot be reached; what was claimed comes back by its lease.
+    """
+    if not settings.SENDING:
+        return False
+    with _lane_lock(queue_id, lane) as is_ours:
+        if not is_ours:
+            return False
+        begun = _begin(queue_id)
+        if begun is None:
+            return False
+        try:
+            return _work(begun)
+        finally:
+            # Reached by every end but a kill: what kills its worker each time is counted.
+            _end(queue_id)
+
+
+@contextmanager
+def _lane_lock(queue_id: UUID, lane: int) -> Iterator[bool]:
+    """Hold a lane for this database session; the session's end, however it comes, frees it."""
+    key = [str(queue_id), lane]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s), %s)", key)
+        is_ours = bool(cursor.fetchone()[0])
+    try:
+        yield is_ours
+    finally:
+        if is_ours:
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_advisory_unlock(hashtext(%s), %s)", key)
+            except (OperationalError, InterfaceError):
+                connection.close()  # the lock went with the session
+
+
+def _begin(queue_id: UUID) -> _Lane | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_BEGIN, [queue_id])
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        organization_id, text, kind, broken_drains = row
+        if broken_drains > MOST_BROKEN_DRAINS:
+            cursor.execute(
+                "UPDATE messaging_broadcast SET status = 'PAUSED', paused_because = %s,"
+                " broken_drains = 0, updated_at = clock_timestamp()"
+                " WHERE id = %s AND status = 'RUNNING'",
+                [Broadcast.PausedBecause.NO_PROGRESS, queue_id],
+            )
+            log.error("broadcast_without_progress", extra={"broadcast": str(queue_id)})
+            return None
+    provider = providers.choose(kind=kind)
+    return _Lane(queue_id, organization_id, text, kind, provider, uuid4())
+
+
+def _end(queue_id: UUID) -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE messaging_broadcast SET broken_drains = 0 WHERE id = %s", [queue_id]
+            )
+    except (OperationalError, InterfaceError):
+        # The database is away: the drain that finds it again starts from this count.
+        log.warning("drain_end_not_recorded", extra={"broadcast": str(queue_id)})
+        connection.close()
+
+
+def _work(lane: _Lane) -> bool:
+    deadline = time.monotonic() + TIMINGS.drain
+    with asyncio.Runner() as runner:
+        http = runner.run(_open_http(lane.provider))
+        try:
+            while time.monotonic() < deadline:
+                claimed = _claim(lane)
+                if not claimed:
+                    return False
+                _hand_over(lane, claimed, deadline, runner, http)
+        finally:
+            runner.run(http.close())
+    return True
+
+
+async def _open_http(provider: Provider) -> aiohttp.ClientSession:
+    return http_session(
+        concurrency=provider.concurrency, connect=TIMINGS.connect, read=TIMINGS.read
+    )
+
+
+def _claim(lane: _Lane) -> list[_Claimed]:
+    with journeys.of_broadcast(lane.queue_id, lease=lane.token) as journey:
+        if journey is None or journey.status != Broadcast.Status.RUNNING:
+            return []
+        journey.cursor.execute(
+            _CLAIM,
+            {
+                "broadcast_id": lane.queue_id,
+                "token": lane.token,
+                "lease": TIMINGS.lease,
+                "limit": CLAIM,
+            },
+        )
+        claimed = [_Claimed(*row) for row in journey.cursor.fetchall()]
+        journey.count(messages=len(claimed), was=Status.QUEUED, to=Status.SENDING)
+    return sorted(claimed, key=lambda message: message.id)
+
+
+def _hand_over(
+    lane: _Lane,
+    claimed: Sequence[_Claimed],
+    deadline: float,
+    runner: asyncio.Runner,
+    http: aiohttp.ClientSession,
+) -> None:
+    """Send a claim in windows of the requests that may run at once; what time did not allow goes back."""
+    window = lane.provider.concurrency * lane.provider.max_batch
+    for start in range(0, len(claimed), window):
+        if start and time.monotonic() >= deadline:
+            _put_back(lane, [message.id for message in claimed[start:]])
+            return
+        part = claimed[start : start + window]
+        marked = _mark(lane, [message.id for message in part])
+        if marked:
+            sendable = [message for message in part if message.id in marked]
+            results = runner.run(_call(lane, sendable, http))
+            recording.record(
+                queue_id=lane.queue_id, token=lane.token, provider=lane.provider.name, results=results
+            )
+
+
+def _mark(lane: _Lane, ids: list[UUID]) -> set[UUID]:
+    """Return the messages that may be sent now; their mark is committed."""
+    ours = {"ids": ids, "token": lane.token}
+    with journeys.of_broadcast(lane.queue_id, lease=lane.token) as journey:
+        if journey is None:
+            return set()
+        journey.cursor.execute(
+            _MARK, {**ours, "validity": TIMINGS.validity, "margin": TIMINGS.margin}
+        )
+        marked = {row[0] for row in journey.cursor.fetchall()}
+        if len(marked) < len(ids):
+            _settle_unmarked(journey, ours)
+    return marked
+
+
+def _settle_unmarked(journey: Journey, ours: Mapping[str, object]) -> None:
+    """End what must not be sent any more; put back what only has to wait."""
+    ended: list[tuple[str, str]] = []
+    if journey.status == Broadcast.Status.CANCELED:
+        ended.append(("canceled", "TRUE"))
+    else:
+        ended.append(
+            (
+                "contact_blocked",
+                "EXISTS (SELECT FROM contacts_contact c WHERE c.id = m.contact_id"
+                " AND c.status = 'BLOCKED')",
+            )
+        )
+        ended.append(
+            (
+                "opted_out",
+                "EXISTS (SELECT FROM contacts_suppression s WHERE s.recipient = m.recipient"
+                " AND s.organization_id = m.organization_id)",
+            )
+        )
+    for code, condition in ended:
+        journey.move(
+            f"{_END_UNMARKED} AND {condition}",
+            {**ours, "code": code},
+            to=Status.CANCELED,
+            charge=Charge.RELEASED,
+        )
+    journey.move(_PUT_BACK_UNMARKED, ours, to=Status.QUEUED)
+
+
+def _put_back(lane: _Lane, ids: list[UUID]) -> None:
+    with journeys.of_broadcast(lane.queue_id, lease=lane.token) as journey:
+        if journey is not None:
+            journey.move(
+                _PUT_BACK_UNMARKED, {"ids": ids, "token": lane.token}, to=Status.QUEUED
+            )
+
+
+async def _call(
+    lane: _Lane, messages: Sequence[_Claimed], http: aiohttp.ClientSession
+) -> dict[UUID, Result]:
+    """Return what became of each message. No transaction is open while this runs."""
+    outgoing = [
+        Outgoing(
+            id=message.id,
+            recipient=message.recipient,
+            callback_url=signing.callback_url(lane.provider.slug, message.id),
+        )
+        for message in messages
+    ]
+    size = lane.provider.max_batch
+    batches = [
+        Batch(messages=outgoing[start : start + size], text=lane.text, kind=lane.kind)
+        for start in range(0, len(outgoing), size)
+    ]
+    answers = await asyncio.gather(*(lane.provider.send(batch, http) for batch in batches))
+    return {message_id: result for answer in answers for message_id, result in answer.items()}
+

@@ -1,0 +1,204 @@
+"""The sweep: frees what a drain left behind, wakes what is due, and delivers when the broker is away."""
+
+import logging
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from messaging import delivery, journeys, reports, tasks
+from messaging.journeys import Charge, Journey, Status
+from messaging.models import MessageEvent
+from messaging.tasks import BrokerAway
+from messaging.timings import TIMINGS
+
+log = logging.getLogger(__name__)
+
+PART: Final = "dispatcher"
+_LOCK: Final = 7_267_534  # any number nobody else locks: one dispatcher sweeps at a time
+
+_LEFT_BEHIND: Final = """
+SELECT DISTINCT broadcast_id FROM (
+  (SELECT broadcast_id FROM messaging_message
+    WHERE status = 'SENDING' AND lease_until < now() LIMIT 10000)
+  UNION ALL
+  (SELECT broadcast_id FROM messaging_message
+    WHERE status = 'QUEUED' AND expires_at < now() LIMIT 10000)
+  UNION ALL
+  (SELECT broadcast_id FROM messaging_message WHERE status = 'UNKNOWN' AND charge = 'RESERVED'
+    AND unknown_since < now() - %s * interval '1 second' LIMIT 10000)
+) left_behind ORDER BY 1
+"""
+
+_PUT_BACK: Final = """
+UPDATE messaging_message m SET status = 'QUEUED', lease_token = NULL, lease_until = NULL
+WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'SENDING' AND m.lease_until < now()
+  AND m.submit_started_at IS NULL"""
+
+# The token stays: should the drain still live, its late result can land.
+_GIVE_UP: Final = """
+UPDATE messaging_message m SET status = 'UNKNOWN', unknown_since = now(), lease_until = NULL,
+  updated_at = clock_timestamp()
+WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'SENDING' AND m.lease_until < now()
+  AND m.submit_started_at IS NOT NULL"""
+
+_NOTE_GIVEN_UP: Final = """
+INSERT INTO messaging_messageevent (message_id, kind, detail)
+SELECT id, %s, 'no result by the end of the lease' FROM messaging_message
+WHERE broadcast_id = %s AND status = 'UNKNOWN' AND unknown_since = now()
+"""
+
+_EXPIRE: Final = """
+UPDATE messaging_message m SET status = 'FAILED', charge = 'RELEASED', error_code = 'expired',
+  error_message = 'no provider took it in time', updated_at = clock_timestamp()
+WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'QUEUED' AND m.expires_at < now()"""
+
+_RELEASE_UNKNOWN: Final = """
+UPDATE messaging_message m SET charge = 'RELEASED', error_code = 'undetermined', lease_token = NULL,
+  updated_at = clock_timestamp()
+WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'UNKNOWN' AND m.charge = 'RESERVED'
+  AND m.unknown_since < now() - %(after)s * interval '1 second'"""
+
+# Broadcasts with due messages that were not woken for a while; the longest forgotten first.
+_DUE: Final = """
+SELECT b.id, b.queued FROM messaging_broadcast b
+WHERE b.status = 'RUNNING'
+  AND coalesce(b.woken_at, b.created_at) <= now() - %s * interval '1 second'
+  AND EXISTS (SELECT FROM messaging_message m WHERE m.broadcast_id = b.id AND m.status = 'QUEUED'
+    AND m.next_attempt_at <= now() AND (m.expires_at IS NULL OR m.expires_at > now()))
+ORDER BY b.woken_at NULLS FIRST, b.id
+"""
+
+_BEAT: Final = """
+INSERT INTO messaging_heartbeat (part, beat_at) VALUES (%s, clock_timestamp())
+ON CONFLICT (part) DO UPDATE SET beat_at = excluded.beat_at
+"""
+
+
+class Dispatcher:
+    """What one dispatcher process remembers between two sweeps: whether the broker was away."""
+
+    def __init__(self) -> None:
+        self.broker_is_away = False
+
+    def sweep(self) -> bool:
+        """Look once after everything that was left behind; return whether to sweep again at once.
+
+        Repeating it is harmless, and a second dispatcher finds the lock taken and does nothing. While
+        the broker is away it hands messages over itself, one lane of one broadcast a sweep, by the same
+        verb as the workers.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+            if not cursor.fetchone()[0]:
+                return False
+        try:
+            _beat()
+            _free_left_behind()
+            has_more_reports = reports.apply()
+            return self._wake_due() or has_more_reports
+        finally:
+            _unlock()
+
+    def _wake_due(self) -> bool:
+        """Wake what nobody woke; return whether messages were handed over here instead."""
+        if not settings.SENDING:
+            return False
+        with connection.cursor() as cursor:
+            # Without a broker nobody else wakes anything: all that is due is ours.
+            cursor.execute(_DUE, [0 if self.broker_is_away else TIMINGS.wake_again])
+            due = cursor.fetchall()
+        try:
+            for broadcast_id, queued in due:
+                tasks.wake(broadcast_id, messages=queued)
+                _note_woken(broadcast_id)
+        except BrokerAway:
+            self.broker_is_away = True
+            return _drain_directly(broadcast_id)
+        if due:
+            self.broker_is_away = False
+        return False
+
+
+def _unlock() -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+    except (OperationalError, InterfaceError):
+        connection.close()  # the lock went with the session
+
+
+def _note_woken(broadcast_id: UUID) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE messaging_broadcast SET woken_at = clock_timestamp() WHERE id = %s",
+            [broadcast_id],
+        )
+
+
+def _drain_directly(broadcast_id: UUID) -> bool:
+    """Work the lanes of a broadcast from here, and return whether rows are left."""
+    return any(
+        [
+            delivery.drain(queue_id=broadcast_id, lane=lane)
+            for lane in range(settings.DELIVERY_LANES)
+        ]
+    )
+
+
+def _beat() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_BEAT, [PART])
+
+
+def is_late() -> bool:
+    """Return whether no dispatcher has swept for 30 seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM messaging_heartbeat WHERE part = %s"
+            " AND beat_at > clock_timestamp() - %s * interval '1 second')",
+            [PART, TIMINGS.dispatcher_late],
+        )
+        return not cursor.fetchone()[0]
+
+
+def _free_left_behind() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_LEFT_BEHIND, [TIMINGS.unknown_released])
+        left_behind = [row[0] for row in cursor.fetchall()]
+    for broadcast_id in left_behind:
+        with journeys.of_broadcast(broadcast_id) as journey:
+            if journey is not None:
+                _free(journey)
+
+
+def _free(journey: Journey) -> None:
+    put_back = journey.move(_PUT_BACK, {}, to=Status.QUEUED)
+    given_up = journey.move(_GIVE_UP, {}, to=Status.UNKNOWN)
+    if given_up:
+        journey.cursor.execute(
+            _NOTE_GIVEN_UP, [MessageEvent.Kind.UNKNOWN, journey.broadcast_id]
+        )
+    expired = journey.move(_EXPIRE, {}, to=Status.FAILED, charge=Charge.RELEASED)
+    undetermined = journey.move(
+        _RELEASE_UNKNOWN,
+        {"after": TIMINGS.unknown_released},
+        to=Status.UNKNOWN,
+        charge=Charge.RELEASED,
+    )
+    if put_back:
+        # Woken at once, not after the usual pause.
+        journey.cursor.execute(
+            "UPDATE messaging_broadcast SET woken_at = NULL WHERE id = %s", [journey.broadcast_id]
+        )
+    log.warning(
+        "left_behind_freed",
+        extra={
+            "broadcast": str(journey.broadcast_id),
+            "put_back": put_back,
+            "unknown": given_up,
+            "expired": expired,
+            "undetermined": undetermined,
+        },
+    )

@@ -1,0 +1,5 @@
+"""Twilio Programmable Messaging."""
+
+from messaging.providers.twilio.provider import Twilio
+
+__all__ = ["Twilio"]

@@ -1,0 +1,248 @@
+"""Writing down what became of the messages of one window: taken, refused, never left, or not known."""
+
+import json
+import logging
+import random
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import IntegrityError, InterfaceError, OperationalError, connection
+
+from messaging import journeys
+from messaging.journeys import Charge, Journey, Status
+from messaging.models import Message, MessageEvent
+from messaging.providers.results import (
+    Accepted,
+    Misconfigured,
+    Refused,
+    Result,
+    Unavailable,
+    Unclear,
+)
+from messaging.timings import TIMINGS
+
+log = logging.getLogger(__name__)
+
+MOST_ATTEMPTS: Final = 8
+INTERNAL_ATTEMPTS: Final = 3  # of a message that our own code cannot put into a request
+
+# Results land on UNKNOWN rows too: the late result of the same token is the best answer there is.
+_OURS_SENT: Final = """
+m.id = r.id AND m.lease_token = %(token)s AND m.status IN ('SENDING', 'UNKNOWN')
+  AND m.charge = 'RESERVED' AND m.submit_started_at IS NOT NULL"""
+
+_ACCEPTED: Final = f"""
+UPDATE messaging_message m SET status = 'SENT', charge = 'CAPTURED', sent_at = clock_timestamp(),
+  provider = %(provider)s, provider_message_id = r.provider_message_id,
+  provider_metadata = r.metadata::jsonb, lease_until = NULL, unknown_since = NULL,
+  error_code = '', error_message = '', updated_at = clock_timestamp()
+FROM unnest(%(ids)s::uuid[], %(provider_ids)s::text[], %(metadata)s::text[])
+  AS r(id, provider_message_id, metadata)
+WHERE {_OURS_SENT}"""
+
+_REFUSED: Final = f"""
+UPDATE messaging_message m SET status = 'FAILED', charge = 'RELEASED', provider = %(provider)s,
+  error_code = r.code, error_message = r.reason, lease_until = NULL, unknown_since = NULL,
+  updated_at = clock_timestamp()
+FROM unnest(%(ids)s::uuid[], %(codes)s::text[], %(reasons)s::text[]) AS r(id, code, reason)
+WHERE {_OURS_SENT}"""
+
+_UNSENT: Final = f"""
+UPDATE messaging_message m SET status = 'QUEUED', lease_token = NULL, lease_until = NULL,
+  submit_started_at = NULL, unknown_since = NULL, attempts = m.attempts - r.given_back,
+  error_code = r.code, error_message = r.reason,
+  next_attempt_at = clock_timestamp() + greatest(r.retry_after,
+    least(%(backoff)s * power(2, m.attempts - 1), %(backoff_most)s) * (0.5 + random() / 2)
+  ) * interval '1 second'
+FROM unnest(%(ids)s::uuid[], %(codes)s::text[], %(reasons)s::text[], %(retry_after)s::float8[],
+  %(given_back)s::int[], %(attempts)s::int[]) AS r(id, code, reason, retry_after, given_back, most)
+WHERE {_OURS_SENT} AND m.status = 'SENDING' AND m.attempts - r.given_back < r.most"""
+
+# Whatever `_UNSENT` left was tried often enough, or was given up as UNKNOWN before we learnt better.
+_EXHAUSTED: Final = f"""
+UPDATE messaging_message m SET status = 'FAILED', charge = 'RELEASED', provider = %(provider)s,
+  error_code = r.code, error_message = r.reason, lease_until = NULL, unknown_since = NULL,
+  updated_at = clock_timestamp()
+FROM unnest(%(ids)s::uuid[], %(final_codes)s::text[], %(reasons)s::text[]) AS r(id, code, reason)
+WHERE {_OURS_SENT}"""
+
+_UNCLEAR: Final = f"""
+UPDATE messaging_message m SET status = 'UNKNOWN', provider = %(provider)s,
+  unknown_since = coalesce(m.unknown_since, clock_timestamp()), lease_until = NULL,
+  error_code = r.code, error_message = r.reason, updated_at = clock_timestamp()
+FROM unnest(%(ids)s::uuid[], %(codes)s::text[], %(reasons)s::text[]) AS r(id, code, reason)
+WHERE {_OURS_SENT}"""
+
+_EVENTS: Final = """
+INSERT INTO messaging_messageevent (message_id, kind, detail)
+SELECT m.id, %s, e.detail FROM unnest(%s::uuid[], %s::text[]) AS e(id, detail)
+JOIN messaging_message m ON m.id = e.id AND m.status = %s"""
+
+
+def record(
+    *, queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, Result]
+) -> None:
+    """Move the messages of a window by their results; counters and credits move with them.
+
+    All or nothing, and only rows that still belong to this lease. While PostgreSQL is away it is tried
+    again for 40 s; after that reports and look-ups own the rows, which the sweep makes UNKNOWN.
+
+    Raises: DatabaseError when PostgreSQL stayed away.
+    """
+    until = time.monotonic() + TIMINGS.record_retry
+    while True:
+        try:
+            _record(queue_id, token, provider, results)
+        except IntegrityError:
+            # A provider's id that another message has already: one bad row must not hold up the rest.
+            _record_one_by_one(queue_id, token, provider, results)
+            return
+        except (OperationalError, InterfaceError):
+            connection.close()
+            if time.monotonic() >= until:
+                taken = [str(id_) for id_, result in results.items() if isinstance(result, Accepted)]
+                log.exception(
+                    "accepted_unrecorded", extra={"broadcast": str(queue_id), "messages": taken}
+                )
+                raise
+            time.sleep(random.uniform(0.25, 0.5))  # noqa: S311 - spreads the workers' tries
+        else:
+            return
+
+
+def _record(queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, Result]) -> None:
+    accepted = {id_: r for id_, r in results.items() if isinstance(r, Accepted)}
+    refused = {id_: r for id_, r in results.items() if isinstance(r, Refused)}
+    unsent = {id_: r for id_, r in results.items() if isinstance(r, Unavailable | Misconfigured)}
+    unclear = {id_: r for id_, r in results.items() if isinstance(r, Unclear)}
+    ours = {"token": token, "provider": provider}
+    with journeys.of_broadcast(queue_id, lease=token) as journey:
+        if journey is None:
+            return
+        journey.provider = provider
+        if accepted:
+            _record_accepted(journey, ours, accepted)
+        if refused:
+            _record_refused(journey, ours, refused)
+        if unsent:
+            _record_unsent(journey, ours, unsent)
+        if unclear:
+            _record_unclear(journey, ours, unclear)
+
+
+def _record_accepted(
+    journey: Journey, ours: Mapping[str, Any], results: Mapping[UUID, Accepted]
+) -> None:
+    journey.move(
+        _ACCEPTED,
+        {
+            **ours,
+            "ids": list(results),
+            "provider_ids": [result.provider_message_id or None for result in results.values()],
+            "metadata": [json.dumps(dict(result.metadata)) for result in results.values()],
+        },
+        to=Status.SENT,
+        charge=Charge.CAPTURED,
+    )
+
+
+def _record_refused(
+    journey: Journey, ours: Mapping[str, Any], results: Mapping[UUID, Refused]
+) -> None:
+    journey.move(
+        _REFUSED,
+        {
+            **ours,
+            "ids": list(results),
+            "codes": [result.code for result in results.values()],
+            "reasons": [result.reason[:300] for result in results.values()],
+        },
+        to=Status.FAILED,
+        charge=Charge.RELEASED,
+    )
+    if opted_out := [id_ for id_, result in results.items() if result.opts_out]:
+        journey.cursor.execute(
+            "SELECT recipient FROM messaging_message WHERE id = ANY(%s)", [opted_out]
+        )
+        journey.opt_out(recipient for (recipient,) in journey.cursor.fetchall())
+
+
+def _record_unsent(
+    journey: Journey, ours: Mapping[str, Any], results: Mapping[UUID, Unavailable | Misconfigured]
+) -> None:
+    """Put back what provably never left; what was tried too often ends here."""
+    internal = [getattr(result, "internal", False) for result in results.values()]
+    # An account that needs repair and a busy provider are not the message's fault.
+    given_back = [
+        isinstance(result, Misconfigured) or result.gives_attempt_back
+        for result in results.values()
+    ]
+    rows = {
+        **ours,
+        "ids": list(results),
+        "codes": [result.code for result in results.values()],
+        "reasons": [result.reason[:300] for result in results.values()],
+        "retry_after": [_retry_after(result) for result in results.values()],
+        "given_back": [int(given) for given in given_back],
+        "attempts": [INTERNAL_ATTEMPTS if own else MOST_ATTEMPTS for own in internal],
+        "final_codes": [
+            Message.ErrorCode.INTERNAL if own else Message.ErrorCode.EXPIRED for own in internal
+        ],
+        "backoff": TIMINGS.backoff,
+        "backoff_most": TIMINGS.backoff_most,
+    }
+    put_back = journey.move(_UNSENT, rows, to=Status.QUEUED)
+    if put_back < len(results):
+        journey.move(_EXHAUSTED, rows, to=Status.FAILED, charge=Charge.RELEASED)
+    _note(journey, MessageEvent.Kind.PUT_BACK, Status.QUEUED, results)
+
+
+def _retry_after(result: Unavailable | Misconfigured) -> float:
+    asked = result.retry_after if isinstance(result, Unavailable) else None
+    if asked is None:
+        return 0
+    return min(max(asked, TIMINGS.retry_after_least), TIMINGS.retry_after_most)
+
+
+def _record_unclear(
+    journey: Journey, ours: Mapping[str, Any], results: Mapping[UUID, Unclear]
+) -> None:
+    journey.move(
+        _UNCLEAR,
+        {
+            **ours,
+            "ids": list(results),
+            "codes": [result.code for result in results.values()],
+            "reasons": [result.reason[:300] for result in results.values()],
+        },
+        to=Status.UNKNOWN,
+    )
+    _note(journey, MessageEvent.Kind.UNKNOWN, Status.UNKNOWN, results)
+
+
+def _note(
+    journey: Journey,
+    kind: MessageEvent.Kind,
+    status: Status,
+    results: Mapping[UUID, Unavailable | Misconfigured | Unclear],
+) -> None:
+    """Keep what a message's own columns will not tell once it has moved on."""
+    reasons = [result.reason[:300] for result in results.values()]
+    journey.cursor.execute(_EVENTS, [kind, list(results), reasons, status])
+
+
+def _record_one_by_one(
+    queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, Result]
+) -> None:
+    for message_id, result in results.items():
+        try:
+            _record(queue_id, token, provider, {message_id: result})
+        except IntegrityError:
+            log.error(  # noqa: TRY400 - the trace says nothing that the two ids do not
+                "provider_message_id_taken",
+                extra={"broadcast": str(queue_id), "message": str(message_id)},
+            )
+            assert isinstance(result, Accepted)  # noqa: S101 - only an id of the provider's can collide
+            _record(queue_id, token, provider, {message_id: Accepted("", result.metadata)})

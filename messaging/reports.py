@@ -1,0 +1,275 @@
+"""Delivery reports: kept first, applied after, in sets, and only ever forward."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from django.db import connection
+
+from billing import ledger
+from messaging import journeys
+from messaging.journeys import Charge, Journey, Status
+from messaging.models import DeliveryReport, Message, MessageEvent
+from messaging.providers.callbacks import Report
+from messaging.timings import TIMINGS
+
+Outcome = DeliveryReport.Outcome
+
+BITE: Final = 1_000  # reports looked at together
+
+# Where a message goes, by its status and the report's. What is not here moves nothing: forward only,
+# and of two final reports the first wins.
+FORWARD: Final[Mapping[tuple[str, str], Status]] = {
+    (Status.UNKNOWN, Status.SENT): Status.SENT,
+    (Status.UNKNOWN, Status.DELIVERED): Status.DELIVERED,
+    (Status.UNKNOWN, Status.UNDELIVERED): Status.UNDELIVERED,
+    (Status.UNKNOWN, Status.FAILED): Status.FAILED,
+    (Status.SENT, Status.DELIVERED): Status.DELIVERED,
+    (Status.SENT, Status.UNDELIVERED): Status.UNDELIVERED,
+    (Status.SENT, Status.FAILED): Status.UNDELIVERED,  # the carrier took it, and bills it
+}
+
+# The statuses that a final report agrees with; a message that ended otherwise contradicts it.
+_AGREES: Final[Mapping[str, frozenset[str]]] = {
+    Status.DELIVERED: frozenset({Status.DELIVERED}),
+    Status.UNDELIVERED: frozenset({Status.UNDELIVERED}),
+    Status.FAILED: frozenset({Status.FAILED, Status.UNDELIVERED}),
+}
+_GOOD: Final = frozenset({Status.SENT, Status.DELIVERED})
+
+_KEEP: Final = """
+INSERT INTO messaging_deliveryreport
+  (provider, message_id, provider_message_id, status, code, reason, opts_out, raw, outcome)
+SELECT %s, r.message_id, r.provider_message_id, r.status, r.code, r.reason, r.opts_out, r.raw::jsonb, ''
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::text[])
+  AS r(message_id, provider_message_id, status, code, reason, opts_out, raw)
+"""
+
+# Our own id was signed by us; a provider's id counts only for messages of that provider.
+_DUE: Final = """
+SELECT r.id, m.id, m.broadcast_id, r.created_at < now() - %(keep)s * interval '1 second'
+FROM messaging_deliveryreport r
+LEFT JOIN LATERAL (
+  SELECT id, broadcast_id FROM messaging_message
+  WHERE id = r.message_id AND split_part(provider, ':', 1) IN (r.provider, '')
+  UNION ALL
+  SELECT id, broadcast_id FROM messaging_message
+  WHERE r.message_id IS NULL AND provider_message_id = nullif(r.provider_message_id, '')
+    AND split_part(provider, ':', 1) = r.provider
+  LIMIT 1
+) m ON TRUE
+WHERE r.applied_at IS NULL AND r.due_at <= now()
+ORDER BY r.due_at, r.id LIMIT %(bite)s
+"""
+
+_OPEN: Final = """
+SELECT r.id, r.status, r.code, r.reason, r.provider, r.provider_message_id, r.opts_out,
+  m.id, m.status, m.recipient
+FROM unnest(%s::uuid[], %s::uuid[]) AS pair(report_id, message_id)
+JOIN messaging_deliveryreport r ON r.id = pair.report_id
+JOIN messaging_message m ON m.id = pair.message_id
+WHERE r.applied_at IS NULL
+ORDER BY r.id FOR UPDATE OF r
+"""
+
+_MOVE: Final = """
+UPDATE messaging_message m SET status = %(to)s,
+  charge = CASE WHEN m.charge = 'RESERVED' THEN %(charge)s ELSE m.charge END,
+  sent_at = CASE WHEN %(to)s = 'FAILED' THEN m.sent_at ELSE coalesce(m.sent_at, clock_timestamp()) END,
+  delivered_at = CASE WHEN %(to)s = 'DELIVERED' THEN clock_timestamp() END,
+  error_code = r.code, error_message = r.reason, lease_until = NULL, unknown_since = NULL,
+  provider_message_id = coalesce(m.provider_message_id, (
+    SELECT r.provider_message_id WHERE r.provider_message_id <> '' AND NOT EXISTS (
+      SELECT FROM messaging_message other
+      WHERE other.provider_message_id = r.provider_message_id AND other.provider = m.provider))),
+  updated_at = clock_timestamp()
+FROM unnest(%(ids)s::uuid[], %(codes)s::text[], %(reasons)s::text[], %(provider_ids)s::text[])
+  AS r(id, code, reason, provider_message_id)
+WHERE m.id = r.id AND m.status IN ('UNKNOWN', 'SENT')
+"""
+
+_SETTLE: Final = """
+UPDATE messaging_deliveryreport r SET applied_at = clock_timestamp(), outcome = done.outcome
+FROM unnest(%s::uuid[], %s::text[]) AS done(id, outcome) WHERE r.id = done.id
+"""
+
+# The longer it was waited for, the rarer it is looked for.
+_WAIT: Final = """
+UPDATE messaging_deliveryreport SET due_at = clock_timestamp()
+  + least(greatest(now() - created_at, %s * interval '1 second'), interval '1 hour')
+WHERE id = ANY(%s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A report that is not applied yet, beside the message it is about."""
+
+    id: UUID
+    status: str
+    code: str
+    reason: str
+    provider: str
+    provider_message_id: str
+    opts_out: bool
+    message_id: UUID
+    message_status: str
+    recipient: str
+
+
+def keep(*, provider: str, reports: Sequence[Report]) -> None:
+    """Put a carrier's reports into the inbox. Once this returns, the carrier may be told "received"."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _KEEP,
+            [
+                provider,
+                [report.message_id for report in reports],
+                [report.provider_message_id[:128] for report in reports],
+                [report.status for report in reports],
+                [report.code[:64] for report in reports],
+                [report.reason[:300] for report in reports],
+                [report.opts_out for report in reports],
+                [json.dumps(dict(report.raw)) for report in reports],
+            ],
+        )
+
+
+def apply() -> bool:
+    """Apply what is due in the inbox for about two seconds; return whether more is due.
+
+    Safe to run anywhere, any number of times at once: a report is applied under its broadcast's lock,
+    and one that is applied already moves nothing.
+    """
+    deadline = time.monotonic() + TIMINGS.drain
+    while time.monotonic() < deadline:
+        if _apply_bite() < BITE:
+            return False
+    return True
+
+
+def _apply_bite() -> int:
+    """Look at one bite of due reports and return how many there were."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, {"keep": TIMINGS.unknown_released, "bite": BITE})
+        due = cursor.fetchall()
+    by_broadcast: dict[UUID, list[tuple[UUID, UUID]]] = defaultdict(list)
+    unmatched: list[tuple[UUID, bool]] = []
+    for report_id, message_id, broadcast_id, is_old in due:
+        if message_id is None:
+            unmatched.append((report_id, is_old))
+        else:
+            by_broadcast[broadcast_id].append((report_id, message_id))
+    _settle([(report_id, Outcome.UNMATCHED) for report_id, is_old in unmatched if is_old])
+    _wait([report_id for report_id, is_old in unmatched if not is_old])
+    for broadcast_id in sorted(by_broadcast):
+        _apply_to(broadcast_id, by_broadcast[broadcast_id])
+    return len(due)
+
+
+def _apply_to(broadcast_id: UUID, pairs: Sequence[tuple[UUID, UUID]]) -> None:
+    with journeys.of_broadcast(broadcast_id) as journey:
+        if journey is None:
+            return
+        journey.cursor.execute(
+            _OPEN, [[report for report, _ in pairs], [message for _, message in pairs]]
+        )
+        opened = [_Open(*row) for row in journey.cursor.fetchall()]
+        moves, outcomes, early = _decide(opened)
+        for status, reports in moves.items():
+            _move(journey, status, reports)
+        journey.opt_out(report.recipient for report in opened if report.opts_out)
+        _settle(outcomes)
+        _wait(early)
+
+
+def _decide(
+    opened: Iterable[_Open],
+) -> tuple[dict[Status, list[_Open]], list[tuple[UUID, Outcome]], list[UUID]]:
+    """Return what moves where, the outcome of each report, and the reports that came too early."""
+    now: dict[UUID, str] = {}
+    last: dict[UUID, tuple[Status, _Open]] = {}
+    outcomes: list[tuple[UUID, Outcome]] = []
+    early: list[UUID] = []
+    for report in opened:
+        status = now.setdefault(report.message_id, report.message_status)
+        if report.status and status in Message.WAITING_STATUSES:
+            early.append(report.id)
+            continue
+        forward = FORWARD.get((status, report.status))
+        if forward is not None:
+            now[report.message_id] = forward
+            last[report.message_id] = (forward, report)
+            outcomes.append((report.id, Outcome.APPLIED))
+        elif report.status in _AGREES and status not in _AGREES[report.status]:
+            outcomes.append((report.id, Outcome.CONFLICT))
+        else:
+            outcomes.append((report.id, Outcome.NO_CHANGE))
+    moves: dict[Status, list[_Open]] = defaultdict(list)
+    for forward, report in last.values():
+        moves[forward].append(report)
+    return moves, outcomes, early
+
+
+def _move(journey: Journey, status: Status, reports: Sequence[_Open]) -> None:
+    ids = [report.message_id for report in reports]
+    charge = Charge.RELEASED if status == Status.FAILED else Charge.CAPTURED
+    journey.move(
+        _MOVE,
+        {
+            "to": status,
+            "charge": charge,
+            "ids": ids,
+            "codes": ["" if status in _GOOD else report.code for report in reports],
+            "reasons": ["" if status in _GOOD else report.reason for report in reports],
+            "provider_ids": [report.provider_message_id for report in reports],
+        },
+        to=status,
+        charge=charge,
+    )
+    if charge == Charge.CAPTURED:
+        _collect_late(journey, ids)
+    resolved = [r.message_id for r in reports if r.message_status == Status.UNKNOWN]
+    MessageEvent.objects.bulk_create(
+        MessageEvent(
+            message_id=message_id, kind=MessageEvent.Kind.RESOLVED, detail="by a delivery report"
+        )
+        for message_id in resolved
+    )
+
+
+def _collect_late(journey: Journey, ids: Sequence[UUID]) -> None:
+    """Charge messages whose credits went back because nobody could tell what became of them."""
+    journey.cursor.execute(
+        "SELECT id, credits FROM messaging_message WHERE id = ANY(%s) AND charge = 'RELEASED'",
+        [list(ids)],
+    )
+    for message_id, amount in journey.cursor.fetchall():
+        is_covered = ledger.late_capture(
+            organization_id=journey.organization_id,
+            amount=amount,
+            reference=f"broadcast:{journey.broadcast_id}:late:{message_id}",
+        )
+        if is_covered:
+            journey.collected_late += amount
+        journey.cursor.execute(
+            "UPDATE messaging_message SET charge = %s WHERE id = %s",
+            [Charge.CAPTURED if is_covered else Charge.UNCOLLECTED, message_id],
+        )
+        MessageEvent.objects.create(message_id=message_id, kind=MessageEvent.Kind.LATE)
+
+
+def _settle(outcomes: Sequence[tuple[UUID, Outcome]]) -> None:
+    if outcomes:
+        with connection.cursor() as cursor:
+            cursor.execute(_SETTLE, [[id_ for id_, _ in outcomes], [what for _, what in outcomes]])
+
+
+def _wait(report_ids: Sequence[UUID]) -> None:
+    if report_ids:
+        with connection.cursor() as cursor:
+            cursor.execute(_WAIT, [TIMINGS.report_again, list(report_ids)])

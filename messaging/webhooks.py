@@ -1,0 +1,71 @@
+"""Where carriers call us. Authenticated by the carrier's own signature, never by a sign-in.
+
+The policy, since a carrier's next try hangs on it: no signature of a credential of ours is 403; what is
+signed and cannot be read is 400, over the limits 413; all else that is signed is 204, also for messages
+nobody knows, so that nothing can be found out here. A database that is away is 503, never 2xx: the
+carrier calls again.
+"""
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.doors.parsers import BodyTooLarge
+from accounts.doors.schema import refusals
+from messaging import providers, reports, tasks
+from messaging.providers.callbacks import MAX_BODY, Callback
+
+
+class ReportsView(APIView):
+    authentication_classes: ClassVar[list[Any]] = []
+    permission_classes: ClassVar[list[Any]] = [AllowAny]  # the carrier's signature decides
+    throttle_classes: ClassVar[list[Any]] = []
+
+    @extend_schema(
+        operation_id="takeDeliveryReports",
+        summary="Delivery reports, called by carriers",
+        description="Signed by the carrier over the public address of this site and the fields.",
+        parameters=[
+            OpenApiParameter("m", OpenApiTypes.STR, description="Our message, as we gave it."),
+            OpenApiParameter("s", OpenApiTypes.STR, description="Our signature of it."),
+        ],
+        request={"application/x-www-form-urlencoded": OpenApiTypes.OBJECT},
+        responses={
+            204: OpenApiResponse(description="Kept."),
+            **refusals(400, 403, 404, 413, 503),
+        },
+        auth=[],
+        tags=["carriers"],
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        credentials = providers.by_slug(slug)
+        if not credentials:
+            raise Http404
+        callback = _callback(request)
+        signer = next((one for one in credentials if one.verify(callback)), None)
+        if signer is None:
+            raise PermissionDenied
+        reports.keep(provider=slug, reports=signer.read_reports(callback))
+        tasks.wake_reports()
+        return Response(status=204)
+
+
+def _callback(request: Request) -> Callback:
+    # What carriers sign is the address that we gave them, whatever proxies made of it since.
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if length.isdigit() and int(length) > MAX_BODY:
+        raise BodyTooLarge
+    return Callback(
+        url=f"{settings.PUBLIC_URL}{request.get_full_path()}",
+        headers=request.headers,
+        body=request._request.body,
+        content_type=request.META.get("CONTENT_TYPE", ""),
+    )

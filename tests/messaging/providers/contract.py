@@ -1,0 +1,472 @@
+"""What every provider must do. A provider's tests inherit this and say how its carrier speaks."""
+
+import asyncio
+import gzip
+import json
+import logging
+import re
+import socket
+import time
+import tracemalloc
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from messaging.providers.base import (
+    Accepted,
+    Batch,
+    HTTPProvider,
+    Misconfigured,
+    Outgoing,
+    Provider,
+    Refused,
+    Reply,
+    Result,
+    Unavailable,
+    Unclear,
+    http_session,
+)
+from tests.messaging.providers.stand_in import Answer, StandIn, drips, hangs, resets, says, sends
+
+CONNECT, READ = 0.4, 0.6  # seconds: long enough for this machine, short enough for a test
+
+TEXT = "Hola, su pedido 123456 está listo ☕"
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def a_batch(size: int = 1, *, kind: str = "SMS", text: str = TEXT) -> Batch:
+    assert kind in {"SMS", "OTP", "FLASH"}
+    messages = []
+    for number in range(size):
+        message_id = uuid4()
+        callback = f"https://sms.example.org/api/providers/x/reports?m={message_id.hex}&s=aA-_9"
+        messages.append(Outgoing(message_id, f"+5730012{number:05}", callback))
+    return Batch(messages, text, kind)  # type: ignore[arg-type] # asserted above
+
+
+def sent(provider: Provider, batch: Batch, *, times: int = 1) -> Mapping[UUID, Result]:
+    """Send a batch through a session of its own and return the results of the last time."""
+
+    async def run() -> Mapping[UUID, Result]:
+        async with http_session(concurrency=10, connect=CONNECT, read=READ) as http:
+            for _ in range(times):
+                results = await provider.send(batch, http)
+            return results
+
+    return asyncio.run(run())
+
+
+def is_fit_to_be_stored(result: Result) -> bool:
+    """Return whether PostgreSQL takes every part of it: no NUL, no half of a surrogate pair."""
+    words: list[str]
+    match result:
+        case Accepted(provider_message_id, metadata):
+            words = [provider_message_id, json.dumps(metadata, ensure_ascii=False, allow_nan=False)]
+        case Unavailable(reason, code=code) | Unclear(reason, code=code):
+            words = [reason, code]
+        case Refused(code, reason) | Misconfigured(reason, code):
+            words = [reason, code]
+    return all("\x00" not in word and word.encode() and len(word) <= 400 for word in words if word)
+
+
+class ProviderContract(ABC):
+    """What holds for a provider of any kind."""
+
+    @abstractmethod
+    def provider(self, address: str) -> Provider:
+        """Return a provider that calls this address, if it calls any."""
+
+    def test_it_declares_what_it_can_do(self) -> None:
+        provider = self.provider("http://127.0.0.1:1")
+
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", provider.slug)
+        assert provider.kinds <= {"SMS", "OTP", "FLASH"}
+        assert provider.kinds
+        assert 1 <= provider.max_batch <= 100
+        assert provider.concurrency >= 1
+        assert provider.name == f"{provider.slug}:{provider.credential.account}"
+
+    def test_it_carries_its_kinds_to_its_countries(self) -> None:
+        provider = self.provider("http://127.0.0.1:1")
+        provider.countries = frozenset({"CO"})
+
+        assert all(provider.carries(kind, "CO") for kind in provider.kinds)
+        assert not any(provider.carries(kind, "US") for kind in provider.kinds)
+        assert not provider.carries("PIGEON", "CO")
+
+
+class HTTPProviderContract(ProviderContract):
+    """What holds for a provider that is called over HTTP."""
+
+    secret: str  # a secret of the provider that `provider` returns
+
+    @abstractmethod
+    def provider(self, address: str) -> HTTPProvider:
+        """Return a provider that calls this address."""
+
+    @abstractmethod
+    def takes(self, batch: Batch, /) -> tuple[int, object]:
+        """Return status and JSON of the carrier's answer that takes every message of the batch."""
+
+    @abstractmethod
+    def busy(self) -> object:
+        """Return the JSON of the carrier's 429."""
+
+    def outcome(self, *answers: Answer, requests: int = 1, times: int = 1) -> Result:
+        """Send one message to a carrier that answers so, and return what became of it."""
+        batch = a_batch()
+        with StandIn(*answers) as carrier:
+            results = sent(self.provider(carrier.address), batch, times=times)
+        assert len(carrier.requests) == requests
+        assert results.keys() == {batch.messages[0].id}
+        assert is_fit_to_be_stored(results[batch.messages[0].id])
+        return results[batch.messages[0].id]
+
+    # --- taken ------------------------------------------------------------------------------------
+
+    def test_every_message_of_a_full_batch_is_taken(self) -> None:
+        provider = self.provider("http://127.0.0.1:1")
+        batch = a_batch(provider.max_batch)
+
+        with StandIn(says(*self.takes(batch))) as carrier:
+            results = sent(self.provider(carrier.address), batch)
+
+        assert results.keys() == {message.id for message in batch.messages}
+        assert all(isinstance(result, Accepted) for result in results.values())
+        assert all(is_fit_to_be_stored(result) for result in results.values())
+        assert len(carrier.requests) == 1
+
+    def test_a_compressed_answer_is_read(self) -> None:
+        batch = a_batch()
+        status, payload = self.takes(batch)
+        body = gzip.compress(json.dumps(payload).encode())
+
+        with StandIn(says(status, body, {"Content-Encoding": "gzip"})) as carrier:
+            results = sent(self.provider(carrier.address), batch)
+
+        assert isinstance(results[batch.messages[0].id], Accepted)
+
+    def test_connections_are_used_again(self) -> None:
+        batch = a_batch()
+
+        with StandIn(says(*self.takes(batch))) as carrier:
+            sent(self.provider(carrier.address), batch, times=3)
+
+        assert len(carrier.requests) == 3
+        assert carrier.connections == 1
+
+    def test_a_connection_closed_while_we_were_busy_is_not_used_again(self) -> None:
+        batch = a_batch()
+        status, payload = self.takes(batch)
+
+        async def run() -> Result:
+            async with http_session(concurrency=10, connect=CONNECT, read=READ) as http:
+                await provider.send(batch, http)
+                time.sleep(0.2)  # as the database does: the loop stands still
+                return (await provider.send(batch, http))[batch.messages[0].id]
+
+        with StandIn(says(status, payload, close=True)) as carrier:
+            provider = self.provider(carrier.address)
+            result = asyncio.run(run())
+
+        assert isinstance(result, Accepted)
+        assert carrier.connections == 2
+
+    # --- provably not sent ------------------------------------------------------------------------
+
+    def test_a_refused_connection_leaves_the_message_unsent(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        batch = a_batch()
+
+        results = sent(self.provider(f"http://127.0.0.1:{port}"), batch)
+
+        assert_unsent(
+            results[batch.messages[0].id], "no connection to the carrier (ClientConnectorError)"
+        )
+
+    def test_an_unknown_host_leaves_the_message_unsent(self) -> None:
+        batch = a_batch()
+
+        results = sent(self.provider("http://carrier.invalid"), batch)
+
+        assert_unsent(results[batch.messages[0].id], "the carrier's host name does not resolve")
+
+    def test_a_connection_that_does_not_come_about_in_time_leaves_the_message_unsent(self) -> None:
+        batch = a_batch()
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+            waiting = [socket.socket() for _ in range(4)]  # the queue is full with one or two
+            for one in waiting:
+                one.settimeout(0)
+                one.connect_ex(full.getsockname())
+            began = time.monotonic()
+
+            results = sent(self.provider(f"http://127.0.0.1:{full.getsockname()[1]}"), batch)
+
+            took = time.monotonic() - began
+            for one in waiting:
+                one.close()
+        assert_unsent(results[batch.messages[0].id], "no connection to the carrier in time")
+        assert CONNECT <= took < CONNECT + 1
+
+    def test_a_server_without_tls_leaves_the_message_unsent(self) -> None:
+        batch = a_batch()
+        with StandIn(greeting=b"220 this is a mail server\r\n") as carrier:
+            results = sent(self.provider(f"https://127.0.0.1:{carrier.port}"), batch)
+
+        assert_unsent(results[batch.messages[0].id], "no trusted TLS connection to the carrier")
+        assert carrier.requests == []
+
+    def test_a_certificate_nobody_vouches_for_leaves_the_message_unsent(self) -> None:
+        batch = a_batch()
+        with StandIn(says(*self.takes(batch)), tls=True) as carrier:
+            results = sent(self.provider(f"https://localhost:{carrier.port}"), batch)
+
+        assert_unsent(results[batch.messages[0].id], "no trusted TLS connection to the carrier")
+        assert carrier.requests == []
+
+    @pytest.mark.parametrize(
+        ("header", "least", "most"),
+        [
+            ("2", 2, 2),
+            ("3600", 3600, 3600),
+            ("0", 0, 0),
+            ("-5", 0, 0),
+            ("1.5", 1.5, 1.5),
+            pytest.param(
+                format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True),
+                6000,
+                7200,
+                id="in two hours",
+            ),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", 1e9, 1e12),
+        ],
+    )
+    def test_a_busy_carrier_is_asked_again_when_it_says(
+        self, header: str, least: float, most: float
+    ) -> None:
+        result = self.outcome(says(429, self.busy(), {"Retry-After": header}))
+
+        assert isinstance(result, Unavailable)
+        assert result.gives_attempt_back
+        assert result.retry_after is not None
+        assert least <= result.retry_after <= most
+
+    @pytest.mark.parametrize("header", ["", "abc", "1e9", "∞", "9" * 400, "31 Feb", "12;3"])
+    @pytest.mark.parametrize("body", [b"", b"<html>busy</html>"])
+    def test_a_busy_carrier_that_says_no_time_is_asked_again_all_the_same(
+        self, header: str, body: bytes
+    ) -> None:
+        result = self.outcome(says(429, body, {"Retry-After": header}))
+
+        assert result == Unavailable("the provider is busy (429)", gives_attempt_back=True)
+
+    def test_a_request_that_cannot_be_built_is_our_defect_and_holds_up_no_sibling(self) -> None:
+        provider = self.provider("http://127.0.0.1:1")
+        batch = a_batch(provider.max_batch)
+        broken = replace(batch.messages[0], recipient=None)  # type: ignore[arg-type] # on purpose
+        batch = replace(batch, messages=[broken, *batch.messages[1:]])
+        rest = replace(batch, messages=batch.messages[1:])
+
+        with StandIn(says(*self.takes(rest))) as carrier:
+            provider = self.provider(carrier.address)
+            provider.build = _refusing(provider)  # type: ignore[method-assign] # the defect
+            results = sent(provider, batch)
+
+        assert results[broken.id] == Unavailable(
+            "our own request could not be built", internal=True
+        )
+        assert all(isinstance(results[message.id], Accepted) for message in rest.messages)
+        assert len(carrier.requests) == min(1, len(rest.messages))
+
+    # --- the account ------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("status", [401, 402, 403])
+    @pytest.mark.parametrize("body", [b"", b"<html>no</html>", b'{"code": 4711, "message": "no"}'])
+    def test_a_refused_account_is_not_the_message_s_fault(self, status: int, body: bytes) -> None:
+        result = self.outcome(says(status, body))
+
+        assert isinstance(result, Misconfigured)
+        assert result.code
+
+    # --- nobody knows -----------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("status", [400, 404, 408, 409, 418, 500, 502, 503, 504, 599])
+    @pytest.mark.parametrize(
+        "body",
+        [b"", b"<html>oops</html>", b'{"code": 99999, "message": "something new"}', b"[1, 2]"],
+    )
+    def test_an_error_nobody_knows_leaves_the_outcome_open(self, status: int, body: bytes) -> None:
+        result = self.outcome(says(status, body, {"Retry-After": "1"}))
+
+        assert isinstance(result, Unclear)
+        assert str(status) in result.reason
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            pytest.param(hangs, id="no answer"),
+            pytest.param(resets(), id="reset"),
+            pytest.param(sends(b"", close=True), id="closed"),
+            pytest.param(resets(b"HTTP/1.1 201 Created\r\nContent-Le"), id="reset in the head"),
+            pytest.param(
+                resets(b'HTTP/1.1 201 Created\r\nContent-Length: 99\r\n\r\n{"sid": "SM'),
+                id="reset in the body",
+            ),
+            pytest.param(
+                sends(b"HTTP/1.1 201 Created\r\nContent-Length: 99\r\n\r\n{}", close=True),
+                id="truncated",
+            ),
+            pytest.param(sends(b"HTTP/1.1 201 Created\r\nContent-Length: 9\r\n\r\n"), id="no body"),
+            pytest.param(sends(b"\x16\x03\x01 this is no HTTP\r\n\r\n", close=True), id="no HTTP"),
+            pytest.param(
+                sends(b"HTTP/1.1 201 C\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", close=True),
+                id="endless header",
+            ),
+            pytest.param(drips(b"HTTP/1.1 201 Created\r\n" + b"X: y\r\n" * 99, 0.05), id="drips"),
+        ],
+    )
+    def test_an_answer_lost_on_the_way_leaves_the_outcome_open(self, answer: Answer) -> None:
+        began = time.monotonic()
+
+        result = self.outcome(answer)
+
+        assert isinstance(result, Unclear)
+        assert time.monotonic() - began < CONNECT + READ + 1
+
+    @pytest.mark.parametrize("status", [200, 201, 202, 204])
+    @pytest.mark.parametrize(
+        ("body", "encoding"),
+        [
+            pytest.param(b"", "", id="empty"),
+            pytest.param(b"<html>fine</html>", "", id="HTML"),
+            pytest.param(b'{"sid": "SM', "", id="half"),
+            pytest.param(b"null", "", id="null"),
+            pytest.param(b"[]", "", id="list"),
+            pytest.param(b'{"sid": 7, "messages": 7, "status": []}', "", id="other types"),
+            pytest.param(b'{"sid": "SM\\u0000", "id": "\\ud800"}', "", id="unfit id"),
+            pytest.param(b"[" * 200_000, "", id="nested"),
+            pytest.param(b"9" * 10_000, "", id="huge number"),
+            pytest.param(b"\xff\xfe\x00", "", id="no UTF-8"),
+            pytest.param(b'{"a": "' + b"x" * 10_000_000 + b'"}', "", id="10 MB"),
+            pytest.param(gzip.compress(b" " * 100_000_000), "gzip", id="gzip bomb"),
+            pytest.param(gzip.compress(b"{}" * 99)[:-9], "gzip", id="half a gzip"),
+            pytest.param(b"{}", "gzip", id="no gzip"),
+            pytest.param(b"{}", "br", id="unasked encoding"),
+        ],
+    )
+    def test_a_success_without_an_acceptance_leaves_the_outcome_open(
+        self, status: int, body: bytes, encoding: str
+    ) -> None:
+        if status == 204:
+            body = b""
+
+        result = self.outcome(says(status, body, {"Content-Encoding": encoding}))
+
+        assert isinstance(result, Unclear)
+
+    def test_a_gzip_bomb_takes_no_memory(self) -> None:
+        bomb = says(201, gzip.compress(b" " * 100_000_000), {"Content-Encoding": "gzip"})
+        tracemalloc.start()
+        try:
+            self.outcome(bomb)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+        assert peak < 8_000_000
+
+    @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+    def test_a_redirect_is_not_followed(self, status: int) -> None:
+        batch = a_batch()
+        with StandIn(says(*self.takes(batch))) as elsewhere:
+            result = self.outcome(
+                says(status, self.takes(batch)[1], {"Location": f"{elsewhere.address}/elsewhere"})
+            )
+
+        assert isinstance(result, Unclear)
+        assert elsewhere.requests == []
+
+    def test_a_canceled_call_is_canceled(self) -> None:
+        async def run(provider: Provider) -> None:
+            async with http_session(concurrency=1, connect=CONNECT, read=5) as http:
+                call = asyncio.create_task(provider.send(a_batch(), http))
+                await asyncio.sleep(0.1)
+                call.cancel()
+                await call
+
+        with StandIn(hangs) as carrier, pytest.raises(asyncio.CancelledError):
+            asyncio.run(run(self.provider(carrier.address)))
+
+    @settings(
+        max_examples=300, deadline=None, suppress_health_check=[HealthCheck.differing_executors]
+    )
+    @given(status=st.integers(100, 599), payload=ANY_JSON, raw=st.binary(max_size=40) | st.none())
+    def test_no_answer_whatever_makes_it_fail(
+        self, status: int, payload: object, raw: bytes | None
+    ) -> None:
+        provider = self.provider("http://127.0.0.1:1")
+        batch = a_batch(provider.max_batch)
+        body = json.dumps(payload).encode() if raw is None else raw
+
+        results = provider.judge(Reply(status, {}, body), batch)
+
+        assert results.keys() == {message.id for message in batch.messages}
+        assert all(is_fit_to_be_stored(result) for result in results.values())
+        if status >= 500 or status < 200:
+            assert all(isinstance(result, Unclear) for result in results.values())
+
+    # --- secrets ----------------------------------------------------------------------------------
+
+    def test_it_shows_no_secret_no_number_and_no_text(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        batch = a_batch()
+        recipient = batch.messages[0].recipient
+        provider = self.provider("http://127.0.0.1:1")
+        provider.parse = _failing  # type: ignore[method-assign] # a defect that names everything
+
+        with StandIn(says(400, {"code": 99999, "message": f"{recipient} {TEXT}"})) as carrier:
+            sent(self.provider(carrier.address), batch)
+        provider.judge(Reply(201, {}, f'{{"to": "{recipient}"}}'.encode()), batch)
+
+        shown = caplog.text + "".join(str(vars(record)) for record in caplog.records)
+        shown += f"{provider!r} {provider} {provider.name} {provider.credential!r} {batch!r}"
+        shown += f"{provider.build(batch)!r}"
+        assert "provider_answer_not_parsed" in shown
+        assert self.secret not in shown
+        assert recipient not in shown
+        assert TEXT not in shown
+
+
+def assert_unsent(result: Result, reason: str) -> None:
+    assert result == Unavailable(reason)
+
+
+def _failing(*_: object) -> Mapping[UUID, Result]:
+    raise ValueError("+573001200000 " + TEXT)
+
+
+def _refusing(provider: HTTPProvider) -> object:
+    build = type(provider).build
+
+    def refuse(batch: Batch) -> object:
+        if any(message.recipient is None for message in batch.messages):
+            raise TypeError("a recipient is missing")
+        return build(provider, batch)
+
+    return refuse

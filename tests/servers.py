@@ -1,0 +1,97 @@
+"""The tests' own PostgreSQL and Valkey, up before Django reads its settings.
+
+Loaded by `-p tests.servers` (pyproject.toml): a conftest is read after the settings are. Where
+DATABASE_URL or REDIS_URL is given, that server is used instead.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from config.embedded import Layout
+from config.processes import Supervisor
+from config.servers import PostgreSQL, Server, Valkey
+
+
+def new_state_folder() -> Path:
+    """Return a new folder that the servers' account can pass through, which pytest's cannot."""
+    folder = Path(tempfile.mkdtemp(prefix="pregon-tests-"))
+    folder.chmod(0o711)
+    return folder
+
+
+@pytest.fixture
+def state_folder() -> Iterator[Path]:
+    """A state folder for servers of a test's own."""
+    folder = new_state_folder()
+    yield folder
+    shutil.rmtree(folder)
+
+
+class Servers:
+    """Both servers on a folder that is thrown away; nothing of it survives a crash."""
+
+    def __init__(self) -> None:
+        self.state = new_state_folder()
+        self.layout = Layout.of(self.state)
+        self.supervisor = Supervisor(record=self.layout.children, say=_say)
+
+    def start(self) -> None:
+        """Start what no URL replaces, and say in the environment where it is."""
+        os.environ["PREGON_STATE"] = str(self.state)
+        wanted: list[Server] = []
+        if not os.environ.get("DATABASE_URL"):
+            wanted.append(PostgreSQL(self.layout, durable=False))
+            # The owner: he may make the test databases, and owns the tables in them.
+            os.environ["DATABASE_URL"] = self.layout.owner_database_url
+        if not os.environ.get("REDIS_URL"):
+            wanted.append(Valkey(self.layout))
+            os.environ["REDIS_URL"] = self.layout.redis_url
+            os.environ["BROKER_URL"] = self.layout.broker_url
+        for server in wanted:
+            server.prepare()
+            self.supervisor.start(server.program())
+            self.supervisor.wait_until(server.name, server.is_ready, seconds=60)
+            server.settle()
+
+    def stop(self) -> None:
+        """Stop them and remove what they left."""
+        self.supervisor.stop()
+        shutil.rmtree(self.state)
+        shutil.rmtree(self.layout.run, ignore_errors=True)  # elsewhere, where the path is long
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    pytest.exit("ended by SIGTERM", returncode=128 + number)
+
+
+_started: list[Servers] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Start them once: pytest-xdist's workers inherit the controller's environment."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    signal.signal(signal.SIGTERM, _end)
+    servers = Servers()
+    _started.append(servers)
+    servers.start()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """Stop them when all else is done, after Ctrl-C too."""
+    while _started:
+        _started.pop().stop()
