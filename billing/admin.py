@@ -16,7 +16,6 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import (
-    AutocompleteSelectFilter,
     ChoicesDropdownFilter,
     RangeDateTimeFilter,
 )
@@ -28,7 +27,13 @@ from unfold.widgets import (
 )
 
 from accounts import roles
-from accounts.doors.admin import Evidence, OrganizationAdmin, member_of
+from accounts.doors.addresses import address_of
+from accounts.doors.admin import (
+    Evidence,
+    OrganizationAdmin,
+    OwnAutocompleteFilter,
+    member_of,
+)
 from accounts.models import Organization
 from billing import ledger, rates
 from billing.models import CreditAccount, LedgerEntry, Rate
@@ -63,7 +68,7 @@ class CreditAccountAdmin(Evidence, OrganizationAdmin):
     """Balances, read-only: credits come in by a grant and go out by messages, never by hand."""
 
     list_display = ("organization", "available", "reserved", "spent")
-    list_filter = (("organization", AutocompleteSelectFilter),)
+    list_filter = (("organization", OwnAutocompleteFilter),)
     list_select_related = ("organization",)
     search_fields = ("organization__name",)
     fields = ("organization", "available", "reserved", "spent", "created_at")
@@ -114,7 +119,7 @@ class CreditAccountAdmin(Evidence, OrganizationAdmin):
             member=member_of(request),
             note=form.cleaned_data["note"],
             reference=f"grant:{form.cleaned_data['movement']}",
-            address=request.META.get("REMOTE_ADDR"),
+            address=address_of(request),
         )
         if is_new:
             text = ngettext(
@@ -184,7 +189,7 @@ class LedgerEntryAdmin(Evidence, OrganizationAdmin):
     list_filter = (
         ("kind", ChoicesDropdownFilter),
         ("created_at", RangeDateTimeFilter),
-        ("account__organization", AutocompleteSelectFilter),
+        ("account__organization", OwnAutocompleteFilter),
     )
     list_select_related = ("account__organization",)
     fields = (
@@ -220,10 +225,10 @@ class RateAdmin(OrganizationAdmin):
         form: forms.ModelForm[Rate],  # noqa: ARG002 - Django's signature
         change: bool,  # noqa: ARG002, FBT001 - Django's signature
     ) -> None:
-        rates.save(rate=obj, member=member_of(request), address=request.META.get("REMOTE_ADDR"))
+        rates.save(rate=obj, member=member_of(request), address=address_of(request))
 
     def delete_model(self, request: HttpRequest, obj: Rate) -> None:
-        rates.remove(rate=obj, member=member_of(request), address=request.META.get("REMOTE_ADDR"))
+        rates.remove(rate=obj, member=member_of(request), address=address_of(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Rate]) -> None:
         for rate in queryset:

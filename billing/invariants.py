@@ -6,6 +6,7 @@ An app above extends the list when it is ready, since billing must not know it:
     invariants.EVERY.append(Invariant(name="…", says="…", sql="…"))
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -39,7 +40,7 @@ class Finding:
     rows: list[str]
 
 
-EVERY: Final[list[Invariant]] = [
+CREDITS: Final[tuple[Invariant, ...]] = (
     Invariant(
         name="account_equals_its_entries",
         says="available, reserved and spent are each the sum of their deltas in the ledger",
@@ -132,16 +133,27 @@ EVERY: Final[list[Invariant]] = [
             ORDER BY account_id, broadcast
         """,
     ),
-]
+)
+"""What billing knows by itself."""
+
+EVERY: Final[list[Invariant]] = [*CREDITS]
+"""What the whole house knows: apps above add theirs."""
 
 
-def check(*, organization_id: UUID | None = None, thorough: bool = False) -> list[Finding]:
+def check(
+    *,
+    organization_id: UUID | None = None,
+    thorough: bool = False,
+    among: Sequence[Invariant] | None = None,
+) -> list[Finding]:
     """Return every invariant with the rows that break it, each seen at one moment.
 
     Movements go on meanwhile: a query sees only whole transactions. Without an organization all are
-    looked at; thorough asks also the invariants that read everything there is.
+    looked at; thorough asks also the invariants that read everything there is. Asks `EVERY`, or only
+    those among others.
     """
-    chosen = [invariant for invariant in EVERY if thorough or not invariant.is_thorough]
+    asked = EVERY if among is None else among
+    chosen = [invariant for invariant in asked if thorough or not invariant.is_thorough]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [_STATEMENT_TIMEOUT])
         findings = []

@@ -70,7 +70,7 @@ FIELDS: Final[dict[type[Exception], str]] = {
 }
 
 
-def answer(error: Exception, context: dict[str, Any]) -> Response | None:
+def answer(error: Exception, _context: dict[str, Any]) -> Response | None:
     """Return the contract's error body for what a view raised; None for a defect, which is logged."""
     found = next(((kind, row) for kind, row in TABLE.items() if isinstance(error, kind)), None)
     if found is None:
@@ -165,7 +165,7 @@ def _json(status: int, code: str, message: str) -> JsonResponse:
 
 
 @csrf_exempt
-def unknown_route(request: HttpRequest) -> HttpResponse:
+def unknown_route(_request: HttpRequest) -> HttpResponse:
     """Answer 404 in JSON to whatever under /api no view answers."""
     return _json(404, "1005", _("There is no such address. The list is at /api/docs."))
 

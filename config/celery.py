@@ -77,7 +77,7 @@ def _keep_our_logging(**_: Any) -> None:
 @signals.worker_process_init.connect
 def _give_statements_a_minute(**_: Any) -> None:
     """Let a worker's statements run longer than those of a web request."""
-    from django.db import connections  # noqa: PLC0415 - not before Django is ready
+    from django.db import connections
 
     connections.close_all()  # a connection must not cross the fork
     options = connections.settings["default"]["OPTIONS"]

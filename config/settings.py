@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 from psycopg.conninfo import conninfo_to_dict
@@ -243,6 +244,14 @@ UNFOLD = {
     "SITE_TITLE": "Pregón",
     "SITE_HEADER": "Pregón",
     "SITE_SYMBOL": "campaign",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("pregon/icon.svg")}
+    ],
+    "STYLES": [lambda _request: static("pregon/admin.css")],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "LOGIN": {"form": "accounts.admin_forms.SignInForm"},
+    "DASHBOARD_CALLBACK": "messaging.admin.start.fill",
+    "SIDEBAR": {"navigation": "messaging.admin.navigation.groups"},
 }

@@ -3,14 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
 from billing import rates
-
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,9 @@ class Classified:
     credits: int = 0
     fingerprint: int = 0  # bit_xor of the hashed recipients
     skipped: Mapping[str, int] = field(default_factory=dict)
-    unread: int = 0  # contacts whose number has no reading yet; the caller must read them and repeat
+    unread: int = (
+        0  # contacts whose number has no reading yet; the caller must read them and repeat
+    )
 
     @property
     def audience(self) -> int:
@@ -63,12 +63,11 @@ def _read(column: str, count: int) -> str:
 
     The contact's own counts where no country was needed, or where it was read with the one in force.
     """
-    choices = []
-    for position in range(count):
-        choices.append(
-            f"WHEN c.read_as = %(country_{position})s AND c.e164 <> '' THEN c.{column}"
-            f" WHEN r{position}.e164 <> '' THEN r{position}.{column}"
-        )
+    choices = [
+        f"WHEN c.read_as = %(country_{position})s AND c.e164 <> '' THEN c.{column}"
+        f" WHEN r{position}.e164 <> '' THEN r{position}.{column}"
+        for position in range(count)
+    ]
     if not choices:
         return f"CASE WHEN c.read_as = '' THEN c.{column} ELSE '' END"
     return f"CASE WHEN c.read_as = '' THEN c.{column} {' '.join(choices)} ELSE '' END"
@@ -127,7 +126,7 @@ outcome AS (
 )"""
 
 
-def _parameters(rules: Rules) -> dict[str, object]:
+def _parameters(rules: Rules) -> dict[str, Any]:
     return {
         "organization_id": rules.organization_id,
         "allows_special_numbers": rules.allows_special_numbers,

@@ -89,7 +89,7 @@ def send(
     """
     roles.require(member, Right.SEND)
     terms.require_accepted(member)
-    organization = Organization.objects.get(pk=member.organization_id)
+    organization = Organization.objects.get(members=member)
     measure = _require_sendable(text, kind)
     _require_allowed(organization, country)
     rules = Rules(
@@ -118,7 +118,9 @@ def send(
         except _Unread:
             continue
     raise ContactsKeepChanging(
-        _("Your contacts are changing faster than their numbers can be read. Try again in a minute.")
+        _(
+            "Your contacts are changing faster than their numbers can be read. Try again in a minute."
+        )
     )
 
 
@@ -126,7 +128,7 @@ def _require_sendable(text: str, kind: str) -> Measure:
     """Return the text's measure when some provider carries it whole."""
     if sms_text.is_blank(text):
         raise TextNotAllowed(_("Write a message: this one has nothing to see in it."))
-    if "\0" in text or not text.isprintable() and _has_lone_surrogate(text):
+    if "\0" in text or (not text.isprintable() and _has_lone_surrogate(text)):
         raise TextNotAllowed(_("The message holds a character that no phone can show. Remove it."))
     try:
         limits = providers.limits(kind)

@@ -13,7 +13,8 @@ from messaging.providers.base import InvalidProviderURL
 
 @register(Tags.compatibility)
 def check_providers(
-    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+    app_configs: Sequence[AppConfig] | None,  # noqa: ARG001 - Django's signature
+    **kwargs: Any,  # noqa: ARG001 - Django's signature
 ) -> list[CheckMessage]:
     """Find provider URLs that cannot be used, no provider at all, and a simulated one in production."""
     hint = "Set SMS_PROVIDERS as README's settings table shows, as twilio://SID:TOKEN@api.twilio.com?from=…"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -20,9 +20,9 @@ from django.db import InterfaceError, OperationalError, connection
 
 from messaging import journeys, providers, recording
 from messaging.journeys import Charge, Journey, Status
-from messaging.models import Broadcast
+from messaging.models import Broadcast, Message
 from messaging.providers import signing
-from messaging.providers.base import Batch, Outgoing, Provider, http_session
+from messaging.providers.base import Batch, Kind, Outgoing, Provider, http_session
 from messaging.providers.results import Result
 from messaging.timings import TIMINGS
 
@@ -31,14 +31,14 @@ log = logging.getLogger(__name__)
 CLAIM: Final = 100  # messages of one claim: what a crash before the mark puts back
 MOST_BROKEN_DRAINS: Final = 20
 
-_BEGIN = """
+_BEGIN: Final = """
 UPDATE messaging_broadcast SET broken_drains = broken_drains + 1, woken_at = clock_timestamp(),
   started_at = coalesce(started_at, clock_timestamp())
 WHERE id = %s AND status = 'RUNNING'
 RETURNING organization_id, text, kind, broken_drains
 """
 
-_CLAIM = """
+_CLAIM: Final = """
 UPDATE messaging_message m SET status = 'SENDING', claimed_at = clock_timestamp(),
   lease_token = %(token)s, lease_until = clock_timestamp() + %(lease)s * interval '1 second',
   submit_started_at = NULL
@@ -53,7 +53,7 @@ RETURNING m.id, m.recipient
 """
 
 # Only what this returns may be sent.
-_MARK = """
+_MARK: Final = """
 UPDATE messaging_message m SET submit_started_at = clock_timestamp(), attempts = attempts + 1,
   expires_at = coalesce(expires_at, now() + %(validity)s * interval '1 second')
 WHERE m.id = ANY(%(ids)s) AND m.lease_token = %(token)s AND m.status = 'SENDING'
@@ -66,18 +66,29 @@ WHERE m.id = ANY(%(ids)s) AND m.lease_token = %(token)s AND m.status = 'SENDING'
 RETURNING m.id
 """
 
-_OURS_UNMARKED = """
+_OURS_UNMARKED: Final = """
 m.id = ANY(%(ids)s) AND m.lease_token = %(token)s AND m.status = 'SENDING'
   AND m.submit_started_at IS NULL"""
 
-_END_UNMARKED = f"""
+_END_UNMARKED: Final = f"""
 UPDATE messaging_message m SET status = 'CANCELED', charge = 'RELEASED', error_code = %(code)s,
   lease_token = NULL, lease_until = NULL, updated_at = clock_timestamp()
 WHERE {_OURS_UNMARKED}"""
 
-_PUT_BACK_UNMARKED = f"""
+# Why a message that was claimed must not leave any more: error code → condition.
+_CANCELED: Final = {Message.ErrorCode.CANCELED: "TRUE"}
+_NOT_WANTED: Final = {
+    Message.ErrorCode.CONTACT_BLOCKED: """EXISTS (
+  SELECT FROM contacts_contact c WHERE c.id = m.contact_id AND c.status = 'BLOCKED')""",
+    Message.ErrorCode.OPTED_OUT: """EXISTS (
+  SELECT FROM contacts_suppression s
+  WHERE s.organization_id = m.organization_id AND s.recipient = m.recipient)""",
+}
+
+_PUT_BACK_UNMARKED: Final = f"""
 UPDATE messaging_message m SET status = 'QUEUED', lease_token = NULL, lease_until = NULL
 WHERE {_OURS_UNMARKED}"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Lane:
@@ -86,7 +97,7 @@ class _Lane:
     queue_id: UUID
     organization_id: UUID
     text: str
-    kind: str
+    kind: Kind
     provider: Provider
     token: UUID
 
@@ -123,7 +134,7 @@ def drain(*, queue_id: UUID, lane: int) -> bool:
 @contextmanager
 def _lane_lock(queue_id: UUID, lane: int) -> Iterator[bool]:
     """Hold a lane for this database session; the session's end, however it comes, frees it."""
-    key = [str(queue_id), lane]
+    key: list[Any] = [str(queue_id), lane]
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s), %s)", key)
         is_ours = bool(cursor.fetchone()[0])
@@ -228,13 +239,16 @@ def _hand_over(
             sendable = [message for message in part if message.id in marked]
             results = runner.run(_call(lane, sendable, http))
             recording.record(
-                queue_id=lane.queue_id, token=lane.token, provider=lane.provider.name, results=results
+                queue_id=lane.queue_id,
+                token=lane.token,
+                provider=lane.provider.name,
+                results=results,
             )
 
 
 def _mark(lane: _Lane, ids: list[UUID]) -> set[UUID]:
     """Return the messages that may be sent now; their mark is committed."""
-    ours = {"ids": ids, "token": lane.token}
+    ours: dict[str, Any] = {"ids": ids, "token": lane.token}
     with journeys.of_broadcast(lane.queue_id, lease=lane.token) as journey:
         if journey is None:
             return set()
@@ -247,27 +261,10 @@ def _mark(lane: _Lane, ids: list[UUID]) -> set[UUID]:
     return marked
 
 
-def _settle_unmarked(journey: Journey, ours: Mapping[str, object]) -> None:
+def _settle_unmarked(journey: Journey, ours: Mapping[str, Any]) -> None:
     """End what must not be sent any more; put back what only has to wait."""
-    ended: list[tuple[str, str]] = []
-    if journey.status == Broadcast.Status.CANCELED:
-        ended.append(("canceled", "TRUE"))
-    else:
-        ended.append(
-            (
-                "contact_blocked",
-                "EXISTS (SELECT FROM contacts_contact c WHERE c.id = m.contact_id"
-                " AND c.status = 'BLOCKED')",
-            )
-        )
-        ended.append(
-            (
-                "opted_out",
-                "EXISTS (SELECT FROM contacts_suppression s WHERE s.recipient = m.recipient"
-                " AND s.organization_id = m.organization_id)",
-            )
-        )
-    for code, condition in ended:
+    ends = _CANCELED if journey.status == Broadcast.Status.CANCELED else _NOT_WANTED
+    for code, condition in ends.items():
         journey.move(
             f"{_END_UNMARKED} AND {condition}",
             {**ours, "code": code},
@@ -280,9 +277,7 @@ def _settle_unmarked(journey: Journey, ours: Mapping[str, object]) -> None:
 def _put_back(lane: _Lane, ids: list[UUID]) -> None:
     with journeys.of_broadcast(lane.queue_id, lease=lane.token) as journey:
         if journey is not None:
-            journey.move(
-                _PUT_BACK_UNMARKED, {"ids": ids, "token": lane.token}, to=Status.QUEUED
-            )
+            journey.move(_PUT_BACK_UNMARKED, {"ids": ids, "token": lane.token}, to=Status.QUEUED)
 
 
 async def _call(
@@ -304,4 +299,3 @@ async def _call(
     ]
     answers = await asyncio.gather(*(lane.provider.send(batch, http) for batch in batches))
     return {message_id: result for answer in answers for message_id, result in answer.items()}
-

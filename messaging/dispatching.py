@@ -139,12 +139,10 @@ def _note_woken(broadcast_id: UUID) -> None:
 
 def _drain_directly(broadcast_id: UUID) -> bool:
     """Work the lanes of a broadcast from here, and return whether rows are left."""
-    return any(
-        [
-            delivery.drain(queue_id=broadcast_id, lane=lane)
-            for lane in range(settings.DELIVERY_LANES)
-        ]
-    )
+    is_more_left = False
+    for lane in range(settings.DELIVERY_LANES):
+        is_more_left |= delivery.drain(queue_id=broadcast_id, lane=lane)
+    return is_more_left
 
 
 def _beat() -> None:
@@ -177,9 +175,7 @@ def _free(journey: Journey) -> None:
     put_back = journey.move(_PUT_BACK, {}, to=Status.QUEUED)
     given_up = journey.move(_GIVE_UP, {}, to=Status.UNKNOWN)
     if given_up:
-        journey.cursor.execute(
-            _NOTE_GIVEN_UP, [MessageEvent.Kind.UNKNOWN, journey.broadcast_id]
-        )
+        journey.cursor.execute(_NOTE_GIVEN_UP, [MessageEvent.Kind.UNKNOWN, journey.broadcast_id])
     expired = journey.move(_EXPIRE, {}, to=Status.FAILED, charge=Charge.RELEASED)
     undetermined = journey.move(
         _RELEASE_UNKNOWN,

@@ -124,7 +124,9 @@ def of_broadcast(queue_id: UUID, *, lease: UUID | None = None) -> Iterator[Journ
 
 
 def _settle(journey: Journey, *, reference: str) -> None:
-    if not (any(journey.counters.values()) or journey.captured or journey.released or journey.provider):
+    if not (
+        any(journey.counters.values()) or journey.captured or journey.released or journey.provider
+    ):
         return
     journey.cursor.execute(
         _SETTLE,

@@ -32,7 +32,9 @@ class Broadcast(models.Model):
         COMPLETED_WITH_FAILURES = "COMPLETED_WITH_FAILURES", _("Completed with failures")
         CANCELED = "CANCELED", _("Canceled")  # an operator stopped it for good
 
-    FINISHED_STATUSES = frozenset({Status.COMPLETED, Status.COMPLETED_WITH_FAILURES, Status.CANCELED})
+    FINISHED_STATUSES = frozenset(
+        {Status.COMPLETED, Status.COMPLETED_WITH_FAILURES, Status.CANCELED}
+    )
 
     class PausedBecause(models.TextChoices):
         OPERATOR = "operator", _("Paused by an operator")
@@ -44,7 +46,10 @@ class Broadcast(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, db_default=UuidV7(), editable=False)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     organization = models.ForeignKey(
-        Organization, on_delete=models.PROTECT, related_name="broadcasts", verbose_name=_("organization")
+        Organization,
+        on_delete=models.PROTECT,
+        related_name="broadcasts",
+        verbose_name=_("organization"),
     )
     member = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -79,7 +84,9 @@ class Broadcast(models.Model):
     credits_released = models.BigIntegerField(_("credits returned"), default=0)
     # bit_xor of the hashed recipients: two audiences with the same one are the same people.
     fingerprint = models.BigIntegerField(_("fingerprint of the recipients"), default=0)
-    providers = ArrayField(models.CharField(max_length=64), verbose_name=_("providers"), default=list)
+    providers = ArrayField(
+        models.CharField(max_length=64), verbose_name=_("providers"), default=list
+    )
     scheduled_at = models.DateTimeField(_("scheduled at"), null=True, blank=True)
     started_at = models.DateTimeField(_("started at"), null=True)
     finished_at = models.DateTimeField(_("finished at"), null=True)
@@ -159,12 +166,20 @@ class Message(models.Model):
         UNKNOWN = "UNKNOWN", _("Unknown")  # handed over, and nobody knows how that ended
         SENT = "SENT", _("Sent")  # the provider took it
         DELIVERED = "DELIVERED", _("Delivered")  # a report says so
-        UNDELIVERED = "UNDELIVERED", _("Undelivered")  # a report says so, after the provider took it
+        UNDELIVERED = (
+            "UNDELIVERED",
+            _("Undelivered"),
+        )  # a report says so, after the provider took it
         FAILED = "FAILED", _("Failed")  # refused for ever, expired, or could not be built
-        CANCELED = "CANCELED", _("Canceled")  # canceled, opted out or blocked before it was handed over
+        CANCELED = (
+            "CANCELED",
+            _("Canceled"),
+        )  # canceled, opted out or blocked before it was handed over
 
     WAITING_STATUSES = frozenset({Status.QUEUED, Status.SENDING})
-    FINAL_STATUSES = frozenset({Status.DELIVERED, Status.UNDELIVERED, Status.FAILED, Status.CANCELED})
+    FINAL_STATUSES = frozenset(
+        {Status.DELIVERED, Status.UNDELIVERED, Status.FAILED, Status.CANCELED}
+    )
     # What makes a finished broadcast COMPLETED_WITH_FAILURES.
     FAILURE_STATUSES = frozenset({Status.FAILED, Status.UNDELIVERED, Status.UNKNOWN})
 
@@ -172,7 +187,10 @@ class Message(models.Model):
         RESERVED = "RESERVED", _("Reserved")  # from acceptance
         CAPTURED = "CAPTURED", _("Spent")  # the provider took it
         RELEASED = "RELEASED", _("Returned")  # it will never be sent, or nobody could tell for 72 h
-        UNCOLLECTED = "UNCOLLECTED", _("Uncollected")  # delivered after the release, balance too low
+        UNCOLLECTED = (
+            "UNCOLLECTED",
+            _("Uncollected"),
+        )  # delivered after the release, balance too low
 
     class ErrorCode(models.TextChoices):
         """Our own reasons for an end; a provider's codes stand beside them as it gave them."""
@@ -215,7 +233,9 @@ class Message(models.Model):
     segments = models.PositiveSmallIntegerField(_("segments"))
     credits = models.PositiveIntegerField(_("credits"))
     status = models.CharField(_("status"), max_length=12, choices=Status, db_default=Status.QUEUED)
-    charge = models.CharField(_("charge"), max_length=12, choices=Charge, db_default=Charge.RESERVED)
+    charge = models.CharField(
+        _("charge"), max_length=12, choices=Charge, db_default=Charge.RESERVED
+    )
     attempts = models.PositiveSmallIntegerField(_("attempts"), db_default=0)
     next_attempt_at = models.DateTimeField(_("next attempt at"), db_default=Now())
     expires_at = models.DateTimeField(_("expires at"), null=True)
@@ -227,7 +247,7 @@ class Message(models.Model):
     # What the provider said.
     provider = models.CharField(_("provider"), max_length=64, blank=True, db_default="")
     provider_message_id = models.CharField(
-        _("provider's id"), max_length=128, null=True  # noqa: DJ001 - unique where it is known
+        _("provider's id"), max_length=128, blank=True, db_default=""
     )
     provider_metadata = models.JSONField(_("provider's words"), null=True)
     error_code = models.CharField(_("error code"), max_length=64, blank=True, db_default="")
@@ -244,7 +264,7 @@ class Message(models.Model):
             # A provider's id names one message; reports without our own id find it by this.
             models.UniqueConstraint(
                 fields=["provider_message_id", "provider"],
-                condition=Q(provider_message_id__isnull=False),
+                condition=~Q(provider_message_id=""),
                 name="messaging_message_provider_id_unique",
             ),
         ]
@@ -265,7 +285,9 @@ class Message(models.Model):
             ),
             # The sweep: leases that ran out.
             models.Index(
-                fields=["lease_until"], condition=Q(status="SENDING"), name="messaging_message_leased"
+                fields=["lease_until"],
+                condition=Q(status="SENDING"),
+                name="messaging_message_leased",
             ),
             # Look-ups, and the release after 72 hours.
             models.Index(

@@ -4,7 +4,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -81,9 +81,7 @@ SELECT m.id, %s, e.detail FROM unnest(%s::uuid[], %s::text[]) AS e(id, detail)
 JOIN messaging_message m ON m.id = e.id AND m.status = %s"""
 
 
-def record(
-    *, queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, Result]
-) -> None:
+def record(*, queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, Result]) -> None:
     """Move the messages of a window by their results; counters and credits move with them.
 
     All or nothing, and only rows that still belong to this lease. While PostgreSQL is away it is tried
@@ -102,7 +100,9 @@ def record(
         except (OperationalError, InterfaceError):
             connection.close()
             if time.monotonic() >= until:
-                taken = [str(id_) for id_, result in results.items() if isinstance(result, Accepted)]
+                taken = [
+                    str(id_) for id_, result in results.items() if isinstance(result, Accepted)
+                ]
                 log.exception(
                     "accepted_unrecorded", extra={"broadcast": str(queue_id), "messages": taken}
                 )
@@ -140,7 +140,7 @@ def _record_accepted(
         {
             **ours,
             "ids": list(results),
-            "provider_ids": [result.provider_message_id or None for result in results.values()],
+            "provider_ids": [result.provider_message_id for result in results.values()],
             "metadata": [json.dumps(dict(result.metadata)) for result in results.values()],
         },
         to=Status.SENT,
@@ -242,7 +242,7 @@ def _record_one_by_one(
         except IntegrityError:
             log.error(  # noqa: TRY400 - the trace says nothing that the two ids do not
                 "provider_message_id_taken",
-                extra={"broadcast": str(queue_id), "message": str(message_id)},
+                extra={"broadcast": str(queue_id), "message_id": str(message_id)},
             )
             assert isinstance(result, Accepted)  # noqa: S101 - only an id of the provider's can collide
             _record(queue_id, token, provider, {message_id: Accepted("", result.metadata)})

@@ -82,10 +82,10 @@ UPDATE messaging_message m SET status = %(to)s,
   sent_at = CASE WHEN %(to)s = 'FAILED' THEN m.sent_at ELSE coalesce(m.sent_at, clock_timestamp()) END,
   delivered_at = CASE WHEN %(to)s = 'DELIVERED' THEN clock_timestamp() END,
   error_code = r.code, error_message = r.reason, lease_until = NULL, unknown_since = NULL,
-  provider_message_id = coalesce(m.provider_message_id, (
-    SELECT r.provider_message_id WHERE r.provider_message_id <> '' AND NOT EXISTS (
+  provider_message_id = CASE WHEN m.provider_message_id = '' AND NOT EXISTS (
       SELECT FROM messaging_message other
-      WHERE other.provider_message_id = r.provider_message_id AND other.provider = m.provider))),
+      WHERE other.provider_message_id = r.provider_message_id AND other.provider = m.provider)
+    THEN r.provider_message_id ELSE m.provider_message_id END,
   updated_at = clock_timestamp()
 FROM unnest(%(ids)s::uuid[], %(codes)s::text[], %(reasons)s::text[], %(provider_ids)s::text[])
   AS r(id, code, reason, provider_message_id)

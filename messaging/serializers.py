@@ -38,14 +38,17 @@ class SendToAllSerializer(serializers.Serializer[dict[str, str]]):
 
     def validate_message(self, text: str) -> str:
         if sms_text.is_blank(text):
-            raise serializers.ValidationError(_("Write a message: this one has nothing to see in it."))
+            raise serializers.ValidationError(
+                _("Write a message: this one has nothing to see in it.")
+            )
         return text
 
     def validate_type(self, name: str | None) -> str:
         kind = (name or Kind.SMS).upper()
         if kind not in Kind.values:
             raise serializers.ValidationError(
-                _("Use one of: %(kinds)s.") % {"kinds": ", ".join(Kind.values)}, code=UNSUPPORTED_TYPE
+                _("Use one of: %(kinds)s.") % {"kinds": ", ".join(Kind.values)},
+                code=UNSUPPORTED_TYPE,
             )
         return kind
 

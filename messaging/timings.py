@@ -16,7 +16,9 @@ class Timings:
     read: float = 10
     drain: float = 2  # a drain takes no new work after this
     sweep: float = 2  # the dispatcher's beat
-    wake_again: float = 10  # a broadcast with due messages that was not woken for this long is woken
+    wake_again: float = (
+        10  # a broadcast with due messages that was not woken for this long is woken
+    )
     record_retry: float = 40  # results are offered to a dead database this long
     publish: float = 3  # the longest a broker may hold up whoever wakes a worker
     publish_pause: float = 5  # after a failure this process does not try the broker again

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any, ClassVar
 
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
@@ -39,7 +38,7 @@ _SENT = {
 class SendView(OrganizationView):
     """What all sends share: who may, in which order it is refused, how the answer is streamed."""
 
-    permission_classes: ClassVar[list[Any]] = [IsAuthenticated, HasRight, AcceptedTerms]
+    permission_classes = [IsAuthenticated, HasRight, AcceptedTerms]
     right = Right.SEND
 
     def send(self, request: Request, audience: Audience) -> HttpResponseBase:
@@ -55,7 +54,9 @@ class SendView(OrganizationView):
             # The broadcast is kept with its skips; only this answer hides its id.
             return Response({"queueId": "", "channel": "sms", "messages": []})
         pages = broadcasts.answer_pages(queue_id=broadcast.pk)
-        first = next(pages)  # before the status is sent: a database that fails now still answers 503
+        first = next(
+            pages
+        )  # before the status is sent: a database that fails now still answers 503
         return StreamingHttpResponse(
             _answer(broadcast, first, pages), status=201, content_type="application/json"
         )
@@ -80,13 +81,19 @@ class SendToAllView(SendView):
         request=SendToAllSerializer,
         responses={
             201: OpenApiResponse(EnqueueResultSerializer, "Accepted."),
-            200: OpenApiResponse(EnqueueResultSerializer, "Nobody can be reached; nothing was charged."),
+            200: OpenApiResponse(
+                EnqueueResultSerializer, "Nobody can be reached; nothing was charged."
+            ),
             **refusals(400, 401, 402, 403, 413, 415, 429, 503),
         },
         examples=[
             OpenApiExample(
                 "To all contacts",
-                {"message": "Important! Update on our terms of service.", "type": "SMS", "country": "CO"},
+                {
+                    "message": "Important! Update on our terms of service.",
+                    "type": "SMS",
+                    "country": "CO",
+                },
                 request_only=True,
             ),
             OpenApiExample("Accepted", _SENT, response_only=True, status_codes=["201"]),

@@ -6,8 +6,6 @@ nobody knows, so that nothing can be found out here. A database that is away is 
 carrier calls again.
 """
 
-from typing import Any, ClassVar
-
 from django.conf import settings
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
@@ -25,9 +23,9 @@ from messaging.providers.callbacks import MAX_BODY, Callback
 
 
 class ReportsView(APIView):
-    authentication_classes: ClassVar[list[Any]] = []
-    permission_classes: ClassVar[list[Any]] = [AllowAny]  # the carrier's signature decides
-    throttle_classes: ClassVar[list[Any]] = []
+    authentication_classes = []
+    permission_classes = [AllowAny]  # the carrier's signature decides
+    throttle_classes = []
 
     @extend_schema(
         operation_id="takeDeliveryReports",

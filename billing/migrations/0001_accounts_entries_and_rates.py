@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('accounts', '__first__'),
+        ('accounts', '0001_organizations_members_and_terms'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

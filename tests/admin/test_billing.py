@@ -12,6 +12,7 @@ from django.urls import reverse
 from accounts.models import AuditEntry, Member, Organization
 from billing import ledger
 from billing.models import CreditAccount, LedgerEntry, Rate
+from tests.people import AdminOf
 
 pytestmark = pytest.mark.django_db
 
@@ -19,10 +20,10 @@ GRANT = "admin:billing_creditaccount_grant_credits"
 
 
 def test_the_operator_is_asked_and_shown_the_consequence_and_only_then_grants(
-    acme: Organization, operator: Member
+    acme: Organization, root: Member, admin_of: AdminOf
 ) -> None:
-    ledger.grant(organization=acme, amount=10, member=operator, note="")
-    client = _signed_in(operator)
+    ledger.grant(organization=acme, amount=10, member=root, note="")
+    client = admin_of(root)
 
     asked = client.get(reverse(GRANT), {"organization": acme.pk})
     movement = _value(asked, "movement")
@@ -41,21 +42,23 @@ def test_the_operator_is_asked_and_shown_the_consequence_and_only_then_grants(
     assert ledger.balance(acme.pk).available == 510
     assert "500 credits were granted to Acme." in confirmed.content.decode()
     entry = LedgerEntry.objects.get(reference=f"grant:{movement}")
-    assert (entry.member, entry.note) == (operator, "Invoice 17")
+    assert (entry.member, entry.note) == (root, "Invoice 17")
     assert AuditEntry.objects.filter(act="credits.granted", address="127.0.0.1").count() == 1
 
 
-def test_a_get_never_grants(acme: Organization, operator: Member) -> None:
+def test_a_get_never_grants(acme: Organization, root: Member, admin_of: AdminOf) -> None:
     answers = _answers(acme, confirm="yes")
 
-    response = _signed_in(operator).get(reverse(GRANT), answers)
+    response = admin_of(root).get(reverse(GRANT), answers)
 
     assert response.status_code == 200
     assert ledger.balance(acme.pk).available == 0
 
 
-def test_a_double_click_grants_once_and_says_so(acme: Organization, operator: Member) -> None:
-    client, answers = _signed_in(operator), _answers(acme, confirm="yes")
+def test_a_double_click_grants_once_and_says_so(
+    acme: Organization, root: Member, admin_of: AdminOf
+) -> None:
+    client, answers = admin_of(root), _answers(acme, confirm="yes")
 
     client.post(reverse(GRANT), answers)
     second = client.post(reverse(GRANT), answers, follow=True)
@@ -65,9 +68,9 @@ def test_a_double_click_grants_once_and_says_so(acme: Organization, operator: Me
 
 
 def test_the_answers_can_be_changed_before_they_are_confirmed(
-    acme: Organization, operator: Member
+    acme: Organization, root: Member, admin_of: AdminOf
 ) -> None:
-    response = _signed_in(operator).post(reverse(GRANT), _answers(acme, edit="yes"))
+    response = admin_of(root).post(reverse(GRANT), _answers(acme, edit="yes"))
 
     assert 'value="500"' in response.content.decode()
     assert 'name="confirm"' not in response.content.decode()
@@ -77,11 +80,11 @@ def test_the_answers_can_be_changed_before_they_are_confirmed(
 @pytest.mark.parametrize("role", ["VIEWER", "SENDER", "OWNER"])
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_nobody_of_an_organization_grants(
-    acme: Organization, ana: Member, role: str, method: str
+    acme: Organization, ana: Member, role: str, method: str, admin_of: AdminOf
 ) -> None:
     Member.objects.filter(pk=ana.pk).update(role=role)
 
-    response = getattr(_signed_in(ana), method)(reverse(GRANT), _answers(acme, confirm="yes"))
+    response = getattr(admin_of(ana), method)(reverse(GRANT), _answers(acme, confirm="yes"))
 
     assert response.status_code == 403
     assert ledger.balance(acme.pk).available == 0
@@ -95,9 +98,9 @@ def test_who_is_not_signed_in_is_sent_to_the_sign_in(acme: Organization) -> None
     assert ledger.balance(acme.pk).available == 0
 
 
-def test_a_grant_without_the_csrf_token_is_refused(acme: Organization, operator: Member) -> None:
+def test_a_grant_without_the_csrf_token_is_refused(acme: Organization, root: Member) -> None:
     client = Client(enforce_csrf_checks=True)
-    client.force_login(operator)
+    client.force_login(root)
 
     response = client.post(reverse(GRANT), _answers(acme, confirm="yes"))
 
@@ -125,11 +128,11 @@ def test_a_grant_without_the_csrf_token_is_refused(acme: Organization, operator:
     ],
 )
 def test_a_wrong_answer_is_shown_and_grants_nothing(
-    acme: Organization, operator: Member, field: str, value: str
+    acme: Organization, root: Member, field: str, value: str, admin_of: AdminOf
 ) -> None:
     answers = _answers(acme, confirm="yes") | {field: value}
 
-    response = _signed_in(operator).post(reverse(GRANT), answers)
+    response = admin_of(root).post(reverse(GRANT), answers)
 
     assert response.status_code == 200
     assert response.context["form"].errors[field][0] in response.content.decode()
@@ -137,18 +140,20 @@ def test_a_wrong_answer_is_shown_and_grants_nothing(
 
 
 def test_a_grant_to_a_suspended_organization_is_warned_of(
-    acme: Organization, operator: Member
+    acme: Organization, root: Member, admin_of: AdminOf
 ) -> None:
     Organization.objects.filter(pk=acme.pk).update(status="SUSPENDED")
 
-    response = _signed_in(operator).post(reverse(GRANT), _answers(acme))
+    response = admin_of(root).post(reverse(GRANT), _answers(acme))
 
     assert "is suspended" in response.content.decode()
 
 
-def test_markup_in_a_name_or_a_note_stays_text(acme: Organization, operator: Member) -> None:
+def test_markup_in_a_name_or_a_note_stays_text(
+    acme: Organization, root: Member, admin_of: AdminOf
+) -> None:
     Organization.objects.filter(pk=acme.pk).update(name="<script>alert(1)</script>")
-    client, answers = _signed_in(operator), _answers(acme) | {"note": "<b>bold</b>"}
+    client, answers = admin_of(root), _answers(acme) | {"note": "<b>bold</b>"}
 
     shown = client.post(reverse(GRANT), answers)
     granted = client.post(reverse(GRANT), {**answers, "confirm": "yes"}, follow=True)
@@ -159,22 +164,22 @@ def test_markup_in_a_name_or_a_note_stays_text(acme: Organization, operator: Mem
 
 
 def test_the_lists_offer_to_grant_to_the_operator_alone(
-    acme: Organization, operator: Member, ana: Member
+    acme: Organization, root: Member, ana: Member, admin_of: AdminOf
 ) -> None:
-    ledger.grant(organization=acme, amount=10, member=operator, note="")
+    ledger.grant(organization=acme, amount=10, member=root, note="")
     account = CreditAccount.objects.get()
 
     for page in (_list_of("creditaccount"), _page_of(account)):
-        assert "Grant credits" in _signed_in(operator).get(page).content.decode()
-        assert "Grant credits" not in _signed_in(ana).get(page).content.decode()
+        assert "Grant credits" in admin_of(root).get(page).content.decode()
+        assert "Grant credits" not in admin_of(ana).get(page).content.decode()
 
 
 def test_an_accounts_page_leads_to_its_grant_and_its_entries(
-    acme: Organization, globex: Organization, operator: Member
+    acme: Organization, borealis: Organization, root: Member, admin_of: AdminOf
 ) -> None:
-    ledger.grant(organization=acme, amount=10, member=operator, note="")
-    ledger.grant(organization=globex, amount=77, member=operator, note="")
-    account, client = CreditAccount.objects.get(organization=acme), _signed_in(operator)
+    ledger.grant(organization=acme, amount=10, member=root, note="")
+    ledger.grant(organization=borealis, amount=77, member=root, note="")
+    account, client = CreditAccount.objects.get(organization=acme), admin_of(root)
 
     more = client.get(reverse("admin:billing_creditaccount_grant_more", args=[account.pk]))
     entries = client.get(
@@ -187,11 +192,9 @@ def test_an_accounts_page_leads_to_its_grant_and_its_entries(
 
 @pytest.mark.parametrize("name", ["not-an-id", "00000000-0000-0000-0000-000000000000"])
 def test_a_grant_from_an_account_that_is_not_there_is_not_found(
-    operator: Member, name: str
+    root: Member, name: str, admin_of: AdminOf
 ) -> None:
-    response = _signed_in(operator).get(
-        reverse("admin:billing_creditaccount_grant_more", args=[name])
-    )
+    response = admin_of(root).get(reverse("admin:billing_creditaccount_grant_more", args=[name]))
 
     assert response.status_code == 404
 
@@ -199,18 +202,19 @@ def test_a_grant_from_an_account_that_is_not_there_is_not_found(
 @pytest.mark.parametrize("model", ["creditaccount", "ledgerentry"])
 def test_a_member_sees_only_the_own_organizations_credits(
     acme: Organization,
-    globex: Organization,
-    operator: Member,
+    borealis: Organization,
+    root: Member,
     ana: Member,
     carla: Member,
     model: str,
+    admin_of: AdminOf,
 ) -> None:
-    ledger.grant(organization=acme, amount=111_222, member=operator, note="")
+    ledger.grant(organization=acme, amount=111_222, member=root, note="")
     theirs: Any = CreditAccount if model == "creditaccount" else LedgerEntry
 
-    seen_by_ana = _signed_in(ana).get(_list_of(model)).content.decode()
-    seen_by_carla = _signed_in(carla).get(_list_of(model)).content.decode()
-    opened_by_carla = _signed_in(carla).get(_page_of(theirs.objects.get()))
+    seen_by_ana = admin_of(ana).get(_list_of(model)).content.decode()
+    seen_by_carla = admin_of(carla).get(_list_of(model)).content.decode()
+    opened_by_carla = admin_of(carla).get(_page_of(theirs.objects.get()))
 
     assert "111222" in seen_by_ana
     assert "111222" not in seen_by_carla
@@ -219,25 +223,25 @@ def test_a_member_sees_only_the_own_organizations_credits(
 
 
 def test_the_operator_sees_every_organizations_credits(
-    acme: Organization, globex: Organization, operator: Member
+    acme: Organization, borealis: Organization, root: Member, admin_of: AdminOf
 ) -> None:
-    ledger.grant(organization=acme, amount=111, member=operator, note="")
-    ledger.grant(organization=globex, amount=222, member=operator, note="")
+    ledger.grant(organization=acme, amount=111, member=root, note="")
+    ledger.grant(organization=borealis, amount=222, member=root, note="")
 
     for model in ("creditaccount", "ledgerentry"):
-        response = _signed_in(operator).get(_list_of(model))
+        response = admin_of(root).get(_list_of(model))
         assert response.context["cl"].result_count == 2
 
 
 @pytest.mark.parametrize("model", ["creditaccount", "ledgerentry"])
 def test_credits_are_never_edited_by_hand(
-    acme: Organization, operator: Member, ana: Member, model: str
+    acme: Organization, root: Member, ana: Member, model: str, admin_of: AdminOf
 ) -> None:
-    ledger.grant(organization=acme, amount=10, member=operator, note="")
+    ledger.grant(organization=acme, amount=10, member=root, note="")
     row: Any = (CreditAccount if model == "creditaccount" else LedgerEntry).objects.get()
 
-    for member in (operator, ana):
-        client = _signed_in(member)
+    for member in (root, ana):
+        client = admin_of(member)
         assert client.get(_page_of(row)).status_code == 200
         assert client.post(_page_of(row), {"available": "999"}).status_code == 403
         assert client.get(_page_of(row, "delete")).status_code == 403
@@ -266,44 +270,49 @@ def test_credits_are_never_edited_by_hand(
     ],
 )
 def test_entries_are_filtered_by_kind_period_and_reference(
-    acme: Organization, operator: Member, ana: Member, query: dict[str, str], found: list[str]
+    acme: Organization,
+    root: Member,
+    ana: Member,
+    query: dict[str, str],
+    found: list[str],
+    admin_of: AdminOf,
 ) -> None:
-    ledger.grant(organization=acme, amount=10, member=operator, note="", reference="grant:1")
+    ledger.grant(organization=acme, amount=10, member=root, note="", reference="grant:1")
     ledger.reserve(organization_id=acme.pk, amount=10, reference="broadcast:1")
     ledger.capture(organization_id=acme.pk, amount=10, reference="broadcast:1:a:1")
 
-    response = _signed_in(ana).get(_list_of("ledgerentry"), query)
+    response = admin_of(ana).get(_list_of("ledgerentry"), query)
 
     assert [entry.reference for entry in response.context["cl"].result_list] == found
 
 
 @pytest.mark.parametrize("model", ["creditaccount", "ledgerentry"])
 def test_a_longer_list_asks_no_more_queries(
-    operator: Member, model: str, django_assert_max_num_queries: Any
+    root: Member, model: str, django_assert_max_num_queries: Any, admin_of: AdminOf
 ) -> None:
     for number in range(20):
         organization = Organization.objects.create(name=f"Organization {number}")
-        ledger.grant(organization=organization, amount=1, member=operator, note="")
-    client = _signed_in(operator)
+        ledger.grant(organization=organization, amount=1, member=root, note="")
+    client = admin_of(root)
 
     with django_assert_max_num_queries(10):
         client.get(_list_of(model))
 
 
-def test_the_operator_sets_a_rate(operator: Member) -> None:
-    _signed_in(operator).post(
+def test_the_operator_sets_a_rate(root: Member, admin_of: AdminOf) -> None:
+    admin_of(root).post(
         reverse("admin:billing_rate_add"), {"country": "co", "credits_per_segment": "3"}
     )
 
     rate = Rate.objects.get()
     assert (rate.country, rate.credits_per_segment) == ("CO", 3)
-    assert AuditEntry.objects.get(act="rate.saved").member == operator
+    assert AuditEntry.objects.get(act="rate.saved").member == root
 
 
-def test_the_operator_changes_and_removes_rates(operator: Member) -> None:
+def test_the_operator_changes_and_removes_rates(root: Member, admin_of: AdminOf) -> None:
     colombia = Rate.objects.create(country="CO", credits_per_segment=3)
     spain = Rate.objects.create(country="ES", credits_per_segment=4)
-    client = _signed_in(operator)
+    client = admin_of(root)
 
     client.post(_page_of(colombia), {"country": "CO", "credits_per_segment": "5"})
     assert Rate.objects.get(country="CO").credits_per_segment == 5
@@ -328,12 +337,12 @@ def test_the_operator_changes_and_removes_rates(operator: Member) -> None:
     ],
 )
 def test_a_rate_that_cannot_be_is_shown_to_be_wrong(
-    operator: Member, field: str, value: str
+    root: Member, field: str, value: str, admin_of: AdminOf
 ) -> None:
     Rate.objects.create(country="ES", credits_per_segment=2)
     answers = {"country": "CO", "credits_per_segment": "3"} | {field: value}
 
-    response = _signed_in(operator).post(reverse("admin:billing_rate_add"), answers)
+    response = admin_of(root).post(reverse("admin:billing_rate_add"), answers)
 
     assert response.status_code == 200
     assert field in response.context["adminform"].form.errors
@@ -341,22 +350,16 @@ def test_a_rate_that_cannot_be_is_shown_to_be_wrong(
 
 
 @pytest.mark.parametrize("role", ["VIEWER", "SENDER", "OWNER"])
-def test_members_read_rates_and_set_none(ana: Member, role: str) -> None:
+def test_members_read_rates_and_set_none(ana: Member, role: str, admin_of: AdminOf) -> None:
     rate = Rate.objects.create(country="CO", credits_per_segment=3)
     Member.objects.filter(pk=ana.pk).update(role=role)
-    client = _signed_in(ana)
+    client = admin_of(ana)
 
     assert "CO" in client.get(_list_of("rate")).content.decode()
     for page in (_page_of(rate), _page_of(rate, "delete"), reverse("admin:billing_rate_add")):
         answers = {"country": "CO", "credits_per_segment": "1", "post": "yes"}
         assert client.post(page, answers).status_code == 403
     assert Rate.objects.get().credits_per_segment == 3
-
-
-def _signed_in(member: Member) -> Client:
-    client = Client()
-    client.force_login(member)
-    return client
 
 
 def _answers(organization: Organization, **more: str) -> dict[str, str]:

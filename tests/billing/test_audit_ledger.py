@@ -16,9 +16,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def used(acme: Organization, operator: Member) -> CreditAccount:
+def used(acme: Organization, root: Member) -> CreditAccount:
     """Acme's account after a broadcast: some credits captured, some released, some late."""
-    ledger.grant(organization=acme, amount=100, member=operator, note="")
+    ledger.grant(organization=acme, amount=100, member=root, note="")
     ledger.reserve(organization_id=acme.pk, amount=40, reference="broadcast:1")
     ledger.capture(organization_id=acme.pk, amount=20, reference="broadcast:1:a:1")
     ledger.release(organization_id=acme.pk, amount=15, reference="broadcast:1:a:2")
@@ -26,7 +26,9 @@ def used(acme: Organization, operator: Member) -> CreditAccount:
     return CreditAccount.objects.get(organization=acme)
 
 
-def test_a_clean_ledger_is_said_to_be_clean(used: CreditAccount) -> None:
+def test_a_clean_ledger_is_said_to_be_clean(acme: Organization, root: Member) -> None:
+    ledger.grant(organization=acme, amount=100, member=root, note="")
+
     output = _audit("--all")
 
     for invariant in invariants.EVERY:
@@ -42,6 +44,7 @@ def test_without_all_only_the_quick_invariants_are_asked(used: CreditAccount) ->
     output = _audit()
 
     assert "account_equals_its_entries: OK" in output
+    assert "account_not_negative: OK" in output
     assert "settled_within_what_was_reserved" not in output
 
 
@@ -131,12 +134,12 @@ def test_what_a_lost_constraint_let_in_is_found(
 
 
 def test_one_organization_is_audited_alone(
-    used: CreditAccount, globex: Organization, operator: Member
+    used: CreditAccount, borealis: Organization, root: Member
 ) -> None:
-    ledger.grant(organization=globex, amount=1, member=operator, note="")
+    ledger.grant(organization=borealis, amount=1, member=root, note="")
     CreditAccount.objects.filter(pk=used.pk).update(available=0)
 
-    assert "invariants hold" in _audit("--all", f"--organization={globex.pk}")
+    assert "invariants hold" in _audit("--all", f"--organization={borealis.pk}")
     assert "1 AT FAULT" in _fault(f"--organization={used.organization_id}")
 
 

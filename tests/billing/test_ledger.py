@@ -17,42 +17,42 @@ from billing.models import CreditAccount, LedgerEntry
 pytestmark = pytest.mark.django_db
 
 
-def test_a_grant_makes_credits_available(acme: Organization, operator: Member) -> None:
-    moved = ledger.grant(organization=acme, amount=500, member=operator, note="Invoice 17")
+def test_a_grant_makes_credits_available(acme: Organization, root: Member) -> None:
+    moved = ledger.grant(organization=acme, amount=500, member=root, note="Invoice 17")
 
     assert moved
     assert ledger.balance(acme.pk) == Balance(available=500, reserved=0, spent=0)
 
 
-def test_a_grant_makes_the_account_that_is_missing(acme: Organization, operator: Member) -> None:
+def test_a_grant_makes_the_account_that_is_missing(acme: Organization, root: Member) -> None:
     assert not CreditAccount.objects.filter(organization=acme).exists()
 
-    ledger.grant(organization=acme, amount=1, member=operator, note="")
+    ledger.grant(organization=acme, amount=1, member=root, note="")
 
     assert CreditAccount.objects.get(organization=acme).available == 1
 
 
-def test_two_grants_without_a_reference_both_count(acme: Organization, operator: Member) -> None:
-    ledger.grant(organization=acme, amount=5, member=operator, note="")
-    ledger.grant(organization=acme, amount=5, member=operator, note="")
+def test_two_grants_without_a_reference_both_count(acme: Organization, root: Member) -> None:
+    ledger.grant(organization=acme, amount=5, member=root, note="")
+    ledger.grant(organization=acme, amount=5, member=root, note="")
 
     assert ledger.balance(acme.pk).available == 10
 
 
-def test_a_grant_says_who_made_it_and_why(acme: Organization, operator: Member) -> None:
+def test_a_grant_says_who_made_it_and_why(acme: Organization, root: Member) -> None:
     ledger.grant(
         organization=acme,
         amount=7,
-        member=operator,
+        member=root,
         note="Trial",
         reference="grant:trial",
         address="192.0.2.7",
     )
 
     entry = LedgerEntry.objects.get(account__organization=acme)
-    assert (entry.kind, entry.amount, entry.member, entry.note) == ("GRANT", 7, operator, "Trial")
+    assert (entry.kind, entry.amount, entry.member, entry.note) == ("GRANT", 7, root, "Trial")
     audited = AuditEntry.objects.get(act="credits.granted")
-    assert audited.member == operator
+    assert audited.member == root
     assert audited.organization == acme
     assert audited.subject == f"organization:{acme.pk}"
     assert audited.details == {"amount": 7, "reference": "grant:trial"}
@@ -60,12 +60,10 @@ def test_a_grant_says_who_made_it_and_why(acme: Organization, operator: Member) 
 
 
 def test_a_repeated_grant_moves_nothing_and_is_not_audited_again(
-    acme: Organization, operator: Member
+    acme: Organization, root: Member
 ) -> None:
     for expected in (True, False):
-        moved = ledger.grant(
-            organization=acme, amount=7, member=operator, note="", reference="grant:1"
-        )
+        moved = ledger.grant(organization=acme, amount=7, member=root, note="", reference="grant:1")
         assert moved is expected
 
     assert ledger.balance(acme.pk).available == 7
@@ -79,24 +77,22 @@ def test_nobody_of_an_organization_grants_to_it(acme: Organization, ana: Member)
     assert not CreditAccount.objects.filter(organization=acme).exists()
 
 
-def test_a_deactivated_superuser_grants_nothing(acme: Organization, operator: Member) -> None:
-    operator.is_active = False
+def test_a_deactivated_superuser_grants_nothing(acme: Organization, root: Member) -> None:
+    root.is_active = False
 
     with pytest.raises(RoleMissing):
-        ledger.grant(organization=acme, amount=7, member=operator, note="")
+        ledger.grant(organization=acme, amount=7, member=root, note="")
 
 
 @pytest.mark.parametrize("amount", [1, 10**12])
-def test_the_limits_of_a_grant_are_granted(
-    acme: Organization, operator: Member, amount: int
-) -> None:
-    ledger.grant(organization=acme, amount=amount, member=operator, note="")
+def test_the_limits_of_a_grant_are_granted(acme: Organization, root: Member, amount: int) -> None:
+    ledger.grant(organization=acme, amount=amount, member=root, note="")
 
     assert ledger.balance(acme.pk).available == amount
 
 
-def test_a_reserve_holds_available_credits(acme: Organization, operator: Member) -> None:
-    ledger.grant(organization=acme, amount=500, member=operator, note="")
+def test_a_reserve_holds_available_credits(acme: Organization, root: Member) -> None:
+    ledger.grant(organization=acme, amount=500, member=root, note="")
 
     moved = ledger.reserve(organization_id=acme.pk, amount=142, reference="broadcast:1")
 
@@ -104,8 +100,8 @@ def test_a_reserve_holds_available_credits(acme: Organization, operator: Member)
     assert ledger.balance(acme.pk) == Balance(available=358, reserved=142, spent=0)
 
 
-def test_the_last_credit_can_be_reserved(acme: Organization, operator: Member) -> None:
-    ledger.grant(organization=acme, amount=142, member=operator, note="")
+def test_the_last_credit_can_be_reserved(acme: Organization, root: Member) -> None:
+    ledger.grant(organization=acme, amount=142, member=root, note="")
 
     ledger.reserve(organization_id=acme.pk, amount=142, reference="broadcast:1")
 
@@ -113,9 +109,9 @@ def test_the_last_credit_can_be_reserved(acme: Organization, operator: Member) -
 
 
 def test_too_few_credits_are_refused_with_the_real_numbers(
-    acme: Organization, operator: Member
+    acme: Organization, root: Member
 ) -> None:
-    ledger.grant(organization=acme, amount=100, member=operator, note="")
+    ledger.grant(organization=acme, amount=100, member=root, note="")
     ledger.reserve(organization_id=acme.pk, amount=40, reference="broadcast:1")
 
     with pytest.raises(InsufficientCredits) as refusal:
@@ -153,18 +149,18 @@ def test_a_refusal_takes_the_callers_rows_with_it(acme: Organization) -> None:
 
 
 def test_another_organizations_credits_are_out_of_reach(
-    acme: Organization, globex: Organization, operator: Member
+    acme: Organization, borealis: Organization, root: Member
 ) -> None:
-    ledger.grant(organization=globex, amount=1_000, member=operator, note="")
+    ledger.grant(organization=borealis, amount=1_000, member=root, note="")
 
     with pytest.raises(InsufficientCredits):
         ledger.reserve(organization_id=acme.pk, amount=1, reference="broadcast:1")
 
-    assert ledger.balance(globex.pk).available == 1_000
+    assert ledger.balance(borealis.pk).available == 1_000
 
 
-def test_a_capture_uses_reserved_credits_up(acme: Organization, operator: Member) -> None:
-    _reserved(acme, operator, 100)
+def test_a_capture_uses_reserved_credits_up(acme: Organization, root: Member) -> None:
+    _reserved(acme, root, 100)
 
     moved = ledger.capture(organization_id=acme.pk, amount=30, reference="broadcast:1:a:1")
 
@@ -172,10 +168,8 @@ def test_a_capture_uses_reserved_credits_up(acme: Organization, operator: Member
     assert ledger.balance(acme.pk) == Balance(available=0, reserved=70, spent=30)
 
 
-def test_a_release_makes_reserved_credits_available_again(
-    acme: Organization, operator: Member
-) -> None:
-    _reserved(acme, operator, 100)
+def test_a_release_makes_reserved_credits_available_again(acme: Organization, root: Member) -> None:
+    _reserved(acme, root, 100)
 
     moved = ledger.release(organization_id=acme.pk, amount=30, reference="broadcast:1:a:1")
 
@@ -185,9 +179,9 @@ def test_a_release_makes_reserved_credits_available_again(
 
 @pytest.mark.parametrize("verb", [ledger.capture, ledger.release])
 def test_settling_more_than_is_reserved_is_refused(
-    acme: Organization, operator: Member, verb: Any
+    acme: Organization, root: Member, verb: Any
 ) -> None:
-    _reserved(acme, operator, 100)
+    _reserved(acme, root, 100)
 
     with pytest.raises(NotReserved, match="only 100 are reserved"):
         verb(organization_id=acme.pk, amount=101, reference="broadcast:1:a:1")
@@ -202,8 +196,8 @@ def test_settling_without_an_account_is_refused(acme: Organization, verb: Any) -
 
 
 @pytest.mark.parametrize("verb", [ledger.capture, ledger.release])
-def test_settling_nothing_moves_nothing(acme: Organization, operator: Member, verb: Any) -> None:
-    _reserved(acme, operator, 100)
+def test_settling_nothing_moves_nothing(acme: Organization, root: Member, verb: Any) -> None:
+    _reserved(acme, root, 100)
 
     moved = verb(organization_id=acme.pk, amount=0, reference="broadcast:1:a:1")
 
@@ -211,8 +205,8 @@ def test_settling_nothing_moves_nothing(acme: Organization, operator: Member, ve
     assert not LedgerEntry.objects.filter(reference="broadcast:1:a:1").exists()
 
 
-def test_a_late_capture_uses_available_credits_up(acme: Organization, operator: Member) -> None:
-    ledger.grant(organization=acme, amount=10, member=operator, note="")
+def test_a_late_capture_uses_available_credits_up(acme: Organization, root: Member) -> None:
+    ledger.grant(organization=acme, amount=10, member=root, note="")
 
     captured = ledger.late_capture(organization_id=acme.pk, amount=4, reference="broadcast:1:late")
 
@@ -221,9 +215,9 @@ def test_a_late_capture_uses_available_credits_up(acme: Organization, operator: 
 
 
 def test_a_late_capture_beyond_what_is_available_moves_nothing(
-    acme: Organization, operator: Member
+    acme: Organization, root: Member
 ) -> None:
-    ledger.grant(organization=acme, amount=3, member=operator, note="")
+    ledger.grant(organization=acme, amount=3, member=root, note="")
 
     captured = ledger.late_capture(organization_id=acme.pk, amount=4, reference="broadcast:1:late")
 
@@ -232,9 +226,9 @@ def test_a_late_capture_beyond_what_is_available_moves_nothing(
 
 
 def test_a_repeated_late_capture_is_captured_still_and_only_once(
-    acme: Organization, operator: Member
+    acme: Organization, root: Member
 ) -> None:
-    ledger.grant(organization=acme, amount=4, member=operator, note="")
+    ledger.grant(organization=acme, amount=4, member=root, note="")
 
     for _ in range(2):
         assert ledger.late_capture(organization_id=acme.pk, amount=4, reference="broadcast:1:late")
@@ -243,10 +237,8 @@ def test_a_repeated_late_capture_is_captured_still_and_only_once(
 
 
 @pytest.mark.parametrize("verb", [ledger.capture, ledger.release])
-def test_a_repeated_settlement_moves_nothing(
-    acme: Organization, operator: Member, verb: Any
-) -> None:
-    _reserved(acme, operator, 100)
+def test_a_repeated_settlement_moves_nothing(acme: Organization, root: Member, verb: Any) -> None:
+    _reserved(acme, root, 100)
     verb(organization_id=acme.pk, amount=100, reference="broadcast:1:a:1")
     before = ledger.balance(acme.pk)
 
@@ -257,9 +249,9 @@ def test_a_repeated_settlement_moves_nothing(
 
 
 def test_a_repeated_reserve_moves_nothing_even_when_nothing_is_left(
-    acme: Organization, operator: Member
+    acme: Organization, root: Member
 ) -> None:
-    _reserved(acme, operator, 100)
+    _reserved(acme, root, 100)
 
     moved = ledger.reserve(organization_id=acme.pk, amount=100, reference="broadcast:1")
 
@@ -267,10 +259,8 @@ def test_a_repeated_reserve_moves_nothing_even_when_nothing_is_left(
     assert ledger.balance(acme.pk) == Balance(available=0, reserved=100, spent=0)
 
 
-def test_one_reference_serves_one_movement_of_each_kind(
-    acme: Organization, operator: Member
-) -> None:
-    _reserved(acme, operator, 100)
+def test_one_reference_serves_one_movement_of_each_kind(acme: Organization, root: Member) -> None:
+    _reserved(acme, root, 100)
 
     ledger.capture(organization_id=acme.pk, amount=60, reference="broadcast:1:a:1")
     ledger.release(organization_id=acme.pk, amount=40, reference="broadcast:1:a:1")
@@ -279,14 +269,14 @@ def test_one_reference_serves_one_movement_of_each_kind(
 
 
 def test_two_organizations_may_use_one_reference(
-    acme: Organization, globex: Organization, operator: Member
+    acme: Organization, borealis: Organization, root: Member
 ) -> None:
-    for organization in (acme, globex):
+    for organization in (acme, borealis):
         ledger.grant(
-            organization=organization, amount=1, member=operator, note="", reference="grant:may"
+            organization=organization, amount=1, member=root, note="", reference="grant:may"
         )
 
-    assert [ledger.balance(each.pk).available for each in (acme, globex)] == [1, 1]
+    assert [ledger.balance(each.pk).available for each in (acme, borealis)] == [1, 1]
 
 
 HOSTILE = [-1, -(10**12), 2**63, 2**200, 1.0, 0.5, float("nan"), float("inf"), True, "5", None]
@@ -300,12 +290,12 @@ HOSTILE = [-1, -(10**12), 2**63, 2**200, 1.0, 0.5, float("nan"), float("inf"), T
     ],
 )
 def test_B96_what_is_no_amount_of_credits_is_refused(  # noqa: N802 - the catalogue's name
-    acme: Organization, operator: Member, verb: str, amount: Any
+    acme: Organization, root: Member, verb: str, amount: Any
 ) -> None:
-    _reserved(acme, operator, 100)
+    _reserved(acme, root, 100)
     target: dict[str, Any] = {"organization_id": acme.pk, "reference": "x"}
     if verb == "grant":
-        target = {"organization": acme, "member": operator, "note": "", "reference": "x"}
+        target = {"organization": acme, "member": root, "note": "", "reference": "x"}
 
     with pytest.raises(InvalidAmount):
         getattr(ledger, verb)(amount=amount, **target)
@@ -313,16 +303,16 @@ def test_B96_what_is_no_amount_of_credits_is_refused(  # noqa: N802 - the catalo
     assert ledger.balance(acme.pk) == Balance(available=0, reserved=100, spent=0)
 
 
-def test_B96_a_grant_has_a_ceiling(acme: Organization, operator: Member) -> None:  # noqa: N802
+def test_B96_a_grant_has_a_ceiling(acme: Organization, root: Member) -> None:  # noqa: N802
     with pytest.raises(InvalidAmount, match="1 to 1000000000000"):
-        ledger.grant(organization=acme, amount=10**12 + 1, member=operator, note="")
+        ledger.grant(organization=acme, amount=10**12 + 1, member=root, note="")
 
 
 @pytest.mark.parametrize("reference", ["", "x" * 121, "broadcast:\0"])
 def test_a_reference_that_cannot_name_a_movement_is_refused(
-    acme: Organization, operator: Member, reference: str
+    acme: Organization, root: Member, reference: str
 ) -> None:
-    ledger.grant(organization=acme, amount=1, member=operator, note="")
+    ledger.grant(organization=acme, amount=1, member=root, note="")
 
     with pytest.raises(ValueError, match="1 to 120 characters"):
         ledger.reserve(organization_id=acme.pk, amount=1, reference=reference)
@@ -338,14 +328,14 @@ def test_the_total_is_what_is_not_used_up() -> None:
 
 @pytest.mark.parametrize("verb", [ledger.reserve, ledger.capture, ledger.release])
 def test_a_movement_is_one_statement(
-    acme: Organization, operator: Member, verb: Any, django_assert_num_queries: Any
+    acme: Organization, root: Member, verb: Any, django_assert_num_queries: Any
 ) -> None:
-    _reserved(acme, operator, 100, left=100)
+    _reserved(acme, root, 100, left=100)
 
     with django_assert_num_queries(1):
         verb(organization_id=acme.pk, amount=1, reference="broadcast:1:a:1")
 
 
-def _reserved(organization: Organization, operator: Member, amount: int, left: int = 0) -> None:
-    ledger.grant(organization=organization, amount=amount + left, member=operator, note="")
+def _reserved(organization: Organization, root: Member, amount: int, left: int = 0) -> None:
+    ledger.grant(organization=organization, amount=amount + left, member=root, note="")
     ledger.reserve(organization_id=organization.pk, amount=amount, reference="broadcast:1")

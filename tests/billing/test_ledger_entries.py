@@ -22,9 +22,9 @@ pytestmark = pytest.mark.django_db
     ],
 )
 def test_B90_an_entry_is_neither_changed_nor_deleted_by_sql(  # noqa: N802 - the catalogue's name
-    acme: Organization, operator: Member, statement: str
+    acme: Organization, root: Member, statement: str
 ) -> None:
-    ledger.grant(organization=acme, amount=10, member=operator, note="")
+    ledger.grant(organization=acme, amount=10, member=root, note="")
 
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         _execute(statement)
@@ -33,8 +33,8 @@ def test_B90_an_entry_is_neither_changed_nor_deleted_by_sql(  # noqa: N802 - the
     assert (entry.amount, entry.note) == (10, "")
 
 
-def test_an_entry_is_not_deleted_through_its_row(acme: Organization, operator: Member) -> None:
-    ledger.grant(organization=acme, amount=10, member=operator, note="")
+def test_an_entry_is_not_deleted_through_its_row(acme: Organization, root: Member) -> None:
+    ledger.grant(organization=acme, amount=10, member=root, note="")
 
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         LedgerEntry.objects.get().delete()
@@ -42,9 +42,9 @@ def test_an_entry_is_not_deleted_through_its_row(acme: Organization, operator: M
 
 @pytest.mark.parametrize("column", ["available", "reserved", "spent"])
 def test_no_column_of_an_account_goes_below_nothing(
-    acme: Organization, operator: Member, column: str
+    acme: Organization, root: Member, column: str
 ) -> None:
-    ledger.grant(organization=acme, amount=10, member=operator, note="")
+    ledger.grant(organization=acme, amount=10, member=root, note="")
 
     with (
         pytest.raises(IntegrityError, match="billing_account_not_negative"),
@@ -68,9 +68,9 @@ def test_no_column_of_an_account_goes_below_nothing(
     ],
 )
 def test_an_entry_that_says_something_else_than_its_kind_is_refused(
-    acme: Organization, operator: Member, constraint: str, change: dict[str, Any]
+    acme: Organization, root: Member, constraint: str, change: dict[str, Any]
 ) -> None:
-    ledger.grant(organization=acme, amount=10, member=operator, note="", reference="grant:1")
+    ledger.grant(organization=acme, amount=10, member=root, note="", reference="grant:1")
     entry = {
         "account": CreditAccount.objects.get(),
         "kind": "GRANT",
@@ -86,22 +86,20 @@ def test_an_entry_that_says_something_else_than_its_kind_is_refused(
 
 
 def test_B96_a_balance_beyond_what_the_column_holds_moves_nothing(  # noqa: N802 - the catalogue's name
-    acme: Organization, operator: Member
+    acme: Organization, root: Member
 ) -> None:
-    ledger.grant(organization=acme, amount=1, member=operator, note="")
+    ledger.grant(organization=acme, amount=1, member=root, note="")
     CreditAccount.objects.update(available=2**63 - 1)
 
     with pytest.raises(DataError), transaction.atomic():
-        ledger.grant(organization=acme, amount=1, member=operator, note="")
+        ledger.grant(organization=acme, amount=1, member=root, note="")
 
     assert ledger.balance(acme.pk) == Balance(available=2**63 - 1)
     assert LedgerEntry.objects.count() == 1
 
 
-def test_an_organization_with_an_account_is_not_deleted(
-    acme: Organization, operator: Member
-) -> None:
-    ledger.grant(organization=acme, amount=1, member=operator, note="")
+def test_an_organization_with_an_account_is_not_deleted(acme: Organization, root: Member) -> None:
+    ledger.grant(organization=acme, amount=1, member=root, note="")
 
     with pytest.raises(IntegrityError, match="billing_creditaccount"), transaction.atomic():
         _execute("DELETE FROM accounts_organization; SET CONSTRAINTS ALL IMMEDIATE")

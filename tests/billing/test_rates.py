@@ -26,7 +26,8 @@ def test_a_country_without_a_rate_costs_one() -> None:
 
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT region, {rates.PRICE} FROM unnest(%s::text[]) AS region {rates.join('region')}",  # noqa: S608 - our own SQL
+            f"SELECT region, {rates.PRICE} FROM unnest(%s::text[]) AS region"
+            f" {rates.join('region')}",
             [["CO", "DE", ""]],
         )
         prices = dict(cursor.fetchall())
@@ -58,21 +59,21 @@ def test_without_any_rate_everything_costs_one() -> None:
     assert (rates.lowest(), rates.highest()) == (1, 1)
 
 
-def test_a_saved_rate_is_audited(operator: Member) -> None:
-    rate = rates.save(rate=Rate(country="CO", credits_per_segment=3), member=operator)
+def test_a_saved_rate_is_audited(root: Member) -> None:
+    rate = rates.save(rate=Rate(country="CO", credits_per_segment=3), member=root)
 
     assert rates.table() == {"CO": 3}
     entry = AuditEntry.objects.get(act="rate.saved")
-    assert entry.member == operator
+    assert entry.member == root
     assert entry.subject == f"rate:{rate.pk}"
     assert entry.details == {"country": "CO", "credits_per_segment": 3}
 
 
-def test_a_removed_rate_is_audited(operator: Member) -> None:
+def test_a_removed_rate_is_audited(root: Member) -> None:
     rate = Rate.objects.create(country="CO", credits_per_segment=3)
     subject = f"rate:{rate.pk}"
 
-    rates.remove(rate=rate, member=operator)
+    rates.remove(rate=rate, member=root)
 
     assert rates.table() == {}
     assert AuditEntry.objects.get(act="rate.removed").subject == subject

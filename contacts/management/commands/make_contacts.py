@@ -153,10 +153,10 @@ def _lines(
 def _copy(lines: Iterator[str]) -> None:
     """Write all the lines or none."""
     with transaction.atomic(), connection.cursor() as cursor:
-        while chunk := "".join(islice(lines, _CHUNK)):  # short statements: none meets its timeout
-            with cursor.copy(_COPY) as copy:
-                copy.write(chunk)
+        while first := next(lines, ""):
+            with cursor.copy(_COPY) as copy:  # short statements: none meets its timeout
+                copy.write(first)
+                for line in islice(lines, _CHUNK - 1):  # gathered and sent in larger pieces
+                    copy.write(line)
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"ANALYZE {Contact._meta.db_table}"
-        )  # else plans are made for an empty table
+        cursor.execute(f"ANALYZE {Contact._meta.db_table}")  # else plans are made for an empty table

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 class Command(BaseCommand):
     help = "Free what was left behind, wake what is due, deliver while the broker is away."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         """Sweep until SIGTERM or SIGINT; a database that is away is waited for."""
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -38,7 +38,9 @@ _HOSTS: Final = re.compile(r"api(\.[a-z0-9-]+){0,2}\.twilio\.com")  # its region
 _ACCOUNT: Final = re.compile(r"AC[0-9a-fA-F]{32}")
 _SERVICE: Final = re.compile(r"MG[0-9a-fA-F]{32}")
 _MESSAGE: Final = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
-_SENDER: Final = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|[A-Za-z0-9 +&_-]{1,11}")
+_SENDER: Final = re.compile(
+    r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 +&_-]{1,11}"  # a name has a letter
+)
 
 
 class Twilio(HTTPProvider):

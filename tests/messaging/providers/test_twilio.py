@@ -36,11 +36,12 @@ SID = "SM" + "1b" * 16
 URL_OF_REPORTS = "https://sms.example.org/api/providers/twilio/reports"
 
 
-def twilio(address: str = "http://127.0.0.1:1", **sender: str) -> Twilio:
+def twilio(address: str = "http://127.0.0.1:1", *, messaging_service: str = "") -> Twilio:
     return Twilio(
         Credential(ACCOUNT, TOKEN, "the-old-token"),
+        sender="+15005550006",
+        messaging_service=messaging_service,
         base_url=URL(address),
-        **(sender or {"sender": "+15005550006"}),
     )
 
 
@@ -321,7 +322,7 @@ def test_any_form_twilio_signs_is_believed_or_called_unreadable(
 # --- reports --------------------------------------------------------------------------------------
 
 
-def test_a_report_is_read_in_our_words(settings: object) -> None:
+def test_a_report_is_read_in_our_words() -> None:
     message_id = uuid4()
     url = signing.callback_url("twilio", message_id)
     fields = {
