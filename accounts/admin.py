@@ -58,10 +58,19 @@ class OrganizationPages(OrganizationAdmin):
         if member_of(request).is_superuser:
             return fields
         own = organizations.OWN_SETTINGS
-        named = ("name", "email", "country", "status", "allowed_countries", "allows_special_numbers")
+        named = (
+            "name",
+            "email",
+            "country",
+            "status",
+            "allowed_countries",
+            "allows_special_numbers",
+        )
         return (*fields, *(name for name in named if name not in own))
 
-    def save_model(self, request: HttpRequest, obj: Organization, form: ModelForm[Any], change: bool) -> None:  # noqa: FBT001 - Django's signature
+    def save_model(
+        self, request: HttpRequest, obj: Organization, form: ModelForm[Any], change: bool
+    ) -> None:
         if change:
             organizations.change(
                 organization=obj,
@@ -70,14 +79,24 @@ class OrganizationPages(OrganizationAdmin):
                 address=address_of(request),
             )
         else:
-            organizations.create(organization=obj, by=member_of(request), address=address_of(request))
+            organizations.create(
+                organization=obj, by=member_of(request), address=address_of(request)
+            )
 
 
 @admin.register(Member)
 class MemberPages(OrganizationAdmin):
     """Owners add members of their organization, change roles and switch members off; nobody deletes one."""
 
-    list_display = ("email", "name", "organization", "role", "is_active", "shown_terms", "last_login")
+    list_display = (
+        "email",
+        "name",
+        "organization",
+        "role",
+        "is_active",
+        "shown_terms",
+        "last_login",
+    )
     list_filter = (
         ("organization", OwnAutocompleteFilter),
         ("role", ChoicesDropdownFilter),
@@ -116,7 +135,11 @@ class MemberPages(OrganizationAdmin):
         return bool(super().lookup_allowed(lookup, value, request))
 
     def get_form(
-        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any  # noqa: FBT001, FBT002 - Django's signature
+        self,
+        request: HttpRequest,
+        obj: Any = None,
+        change: bool = False,
+        **kwargs: Any,
     ) -> type[ModelForm[Any]]:
         form = super().get_form(request, obj, change, **kwargs)
         for name in ("organization", "role"):
@@ -133,7 +156,9 @@ class MemberPages(OrganizationAdmin):
             fields = (*fields, "role")
         return (*fields, "role", "is_active") if obj.pk == member_of(request).pk else fields
 
-    def save_model(self, request: HttpRequest, obj: Member, form: ModelForm[Any], change: bool) -> None:  # noqa: FBT001 - Django's signature
+    def save_model(
+        self, request: HttpRequest, obj: Member, form: ModelForm[Any], change: bool
+    ) -> None:
         by, address = member_of(request), address_of(request)
         if change:
             members.change(member=obj, fields=form.changed_data, by=by, address=address)
@@ -204,7 +229,9 @@ class TermsPages(OrganizationAdmin):
             return False
         return bool(super().has_change_permission(request, obj))
 
-    def save_model(self, request: HttpRequest, obj: Terms, form: ModelForm[Any], change: bool) -> None:  # noqa: ARG002, FBT001 - Django's signature
+    def save_model(
+        self, request: HttpRequest, obj: Terms, form: ModelForm[Any], change: bool
+    ) -> None:
         terms.save_draft(terms=obj, member=member_of(request), address=address_of(request))
 
     @admin.action(
@@ -260,13 +287,19 @@ def signed_in(sender: Any, request: HttpRequest, user: Any, **_options: Any) -> 
     if not isinstance(user, Member):
         return
     audit.record(
-        act="session.began", subject=user, member=user, details={"door": "admin"}, address=address_of(request)
+        act="session.began",
+        subject=user,
+        member=user,
+        details={"door": "admin"},
+        address=address_of(request),
     )
     if user.has_one_time_password:
         messages.warning(
             request,
             format_html(
-                _('You signed in with a one-time password. <a href="{}">Change it</a> to see anything here.'),
+                _(
+                    'You signed in with a one-time password. <a href="{}">Change it</a> to see anything here.'
+                ),
                 reverse("admin:password_change"),
             ),
             fail_silently=True,
@@ -278,9 +311,10 @@ def _password_change(request: HttpRequest) -> HttpResponse:
 
 
 def _extra_urls() -> list[Any]:
-    return [path("password_change/", admin.site.admin_view(_password_change), name="password_change")]
+    return [
+        path("password_change/", admin.site.admin_view(_password_change), name="password_change")
+    ]
 
 
 # The site's own page would store the password without the verb, and so without its audit entry.
 cast("Any", admin.site).extra_urls = _extra_urls
-

@@ -50,7 +50,9 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):
         cleaned: dict[str, Any] = super().clean()
         new = cleaned.get("new_password1")
         if new and new == cleaned.get("old_password"):
-            self.add_error("new_password1", _("Choose a password that differs from the current one."))
+            self.add_error(
+                "new_password1", _("Choose a password that differs from the current one.")
+            )
         return cleaned
 
     def save(self, commit: bool = True) -> Member:  # noqa: ARG002, FBT001, FBT002 - Django's signature

@@ -8,5 +8,5 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks at start and the API's security scheme."""
-        from accounts import checks  # noqa: F401, PLC0415 - needs the apps loaded
-        from accounts.doors import schema  # noqa: F401, PLC0415 - as above
+        from accounts import checks  # noqa: F401 - needs the apps loaded
+        from accounts.doors import schema  # noqa: F401 - as above

@@ -42,7 +42,11 @@ class ThrottledModelBackend(BaseBackend):
     """Signs members in at the admin, under the same count of attempts as the API."""
 
     def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **_: Any
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **_: Any,
     ) -> Member | None:
         """Return the member, None for wrong credentials.
 

@@ -21,7 +21,9 @@ def check_rate_limit(**_options: Any) -> list[checks.CheckMessage]:
         rate_limits.Limit.read(settings.RATE_LIMIT)
     except ImproperlyConfigured as error:
         return [
-            checks.Error(str(error), hint="Set RATE_LIMIT as 100/min, or to off.", id="accounts.E001")
+            checks.Error(
+                str(error), hint="Set RATE_LIMIT as 100/min, or to off.", id="accounts.E001"
+            )
         ]
     return []
 

@@ -45,7 +45,9 @@ def add(*, member: Member, by: Member, address: str | None = None) -> str:
 
 
 @transaction.atomic
-def change(*, member: Member, fields: Collection[str], by: Member, address: str | None = None) -> None:
+def change(
+    *, member: Member, fields: Collection[str], by: Member, address: str | None = None
+) -> None:
     """Keep these fields of the member as they are in memory; they act with the next request.
 
     Switching a member off ends all sessions of his.
@@ -57,7 +59,9 @@ def change(*, member: Member, fields: Collection[str], by: Member, address: str 
     if not changed:
         return
     if member.pk == by.pk and not _OWN.issuperset(changed):
-        raise NotYourself(_("You cannot change your own role or switch yourself off. Ask another owner."))
+        raise NotYourself(
+            _("You cannot change your own role or switch yourself off. Ask another owner.")
+        )
     member.save(update_fields=[*changed, "updated_at"])
     if not member.is_active:
         sessions.end_all(member=member)
@@ -92,4 +96,6 @@ def _require(member: Member, by: Member) -> None:
 
 def _one_time_password() -> str:
     """Return 16 letters in four groups: 79 bits, easy to read out."""
-    return "-".join("".join(secrets.choice(_LETTERS) for _letter in range(4)) for _group in range(4))
+    return "-".join(
+        "".join(secrets.choice(_LETTERS) for _letter in range(4)) for _group in range(4)
+    )

@@ -51,7 +51,9 @@ class Organization(Row):
         _("default country"),
         max_length=2,
         blank=True,
-        help_text=_("Two letters, as CO. National numbers without a country of their own are read with it."),
+        help_text=_(
+            "Two letters, as CO. National numbers without a country of their own are read with it."
+        ),
     )
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.ACTIVE)
     allowed_countries = ArrayField(
@@ -124,7 +126,9 @@ class Member(Row, AbstractBaseUser):
     role = models.CharField(_("role"), max_length=16, choices=roles.Role, blank=True)
     is_superuser = models.BooleanField(_("platform superuser"), default=False)
     is_active = models.BooleanField(
-        _("active"), default=True, help_text=_("Switch off instead of deleting: what a member did stays.")
+        _("active"),
+        default=True,
+        help_text=_("Switch off instead of deleting: what a member did stays."),
     )
     has_one_time_password = models.BooleanField(
         _("has a one-time password"),
@@ -227,7 +231,11 @@ class AuditEntry(Row):
     """One act worth answering for: who did what to which row. Ids and digests, never a number or a text."""
 
     organization = models.ForeignKey(
-        Organization, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("organization")
+        Organization,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        verbose_name=_("organization"),
     )
     member = models.ForeignKey(
         Member,

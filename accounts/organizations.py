@@ -44,7 +44,9 @@ def change(
     if not roles.may(by, Right.MANAGE_ORGANIZATIONS):
         roles.require(by, Right.MANAGE_ORGANIZATION)
         if by.organization_id != organization.pk or not OWN_SETTINGS.issuperset(fields):
-            raise roles.RoleMissing(_("Only the platform changes this. Ask the platform's operator."))
+            raise roles.RoleMissing(
+                _("Only the platform changes this. Ask the platform's operator.")
+            )
     if not fields:
         return
     organization.save(update_fields=[*fields, "updated_at"])

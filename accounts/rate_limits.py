@@ -19,7 +19,15 @@ from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 
-_PERIODS: Final = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "hour": 3600, "day": 86_400}
+_PERIODS: Final = {
+    "s": 1,
+    "sec": 1,
+    "second": 1,
+    "min": 60,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86_400,
+}
 _WRITTEN: Final = re.compile(r"([1-9][0-9]{0,8})/([a-z]+)")
 _TIMEOUT: Final = 1.0  # seconds that a call may wait for Redis
 _LOCAL_FOR: Final = 5.0  # seconds without Redis after it failed, so that not every request waits
@@ -143,7 +151,9 @@ class _Windows:
         now = time.monotonic()
         with self._lock:
             if len(self._used) > _LOCAL_WINDOWS:
-                self._used = {name: window for name, window in self._used.items() if window[1] > now}
+                self._used = {
+                    name: window for name, window in self._used.items() if window[1] > now
+                }
             used, end = self._used.get(key, (0, 0.0))
             if end <= now:
                 used, end = 0, now + limit.seconds

@@ -109,6 +109,7 @@ ADMIN: Final[dict[str, dict[str, frozenset[Right]]]] = {
     "messaging.skip": _VIEW,
     "messaging.messageevent": _VIEW,
     "messaging.deliveryreport": _VIEW,
+    "messaging.heartbeat": {"view": frozenset({Right.SEE_ALL})},
 }
 """Django's admin permissions: model → deed → any of these rights is enough. What is missing, nobody may."""
 
@@ -134,12 +135,16 @@ def require(member: Member, right: Right) -> None:
         return
     if member.has_one_time_password:
         raise RoleMissing(
-            gettext("You signed in with a one-time password. Change it first, then sign in with the new one.")
+            gettext(
+                "You signed in with a one-time password. Change it first, then sign in with the new one."
+            )
         )
     if member.is_superuser:
         raise RoleMissing(no_organization())
     raise RoleMissing(
-        gettext("Your role %(role)s may not do this (%(right)s). Ask an owner of your organization.")
+        gettext(
+            "Your role %(role)s may not do this (%(right)s). Ask an owner of your organization."
+        )
         % {"role": member.role, "right": right.value}
     )
 

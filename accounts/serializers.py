@@ -69,7 +69,15 @@ class Me(serializers.ModelSerializer[Member]):
 
     class Meta:
         model = Member
-        fields = ["id", "name", "email", "organizationId", "role", "termsAccepted", "mustChangePassword"]
+        fields = [
+            "id",
+            "name",
+            "email",
+            "organizationId",
+            "role",
+            "termsAccepted",
+            "mustChangePassword",
+        ]
         read_only_fields = fields
 
     @extend_schema_field(RoleOf(allow_null=True))

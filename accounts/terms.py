@@ -60,7 +60,9 @@ def require_accepted(member: Member) -> None:
     )
     if in_force is None:
         raise TermsNotAccepted(
-            _("No terms of use are published yet, so nothing can be sent. Ask the platform to publish them.")
+            _(
+                "No terms of use are published yet, so nothing can be sent. Ask the platform to publish them."
+            )
         )
     version, is_accepted = in_force
     if not is_accepted:
@@ -115,7 +117,9 @@ def publish(*, terms: Terms, member: Member | None = None, address: str | None =
     Raises: TermsPublished when they are published already.
     """
     if not Terms.objects.filter(pk=terms.pk, published_at=None).update(published_at=Now()):
-        raise TermsPublished(_("Version %(version)s is published already.") % {"version": terms.version})
+        raise TermsPublished(
+            _("Version %(version)s is published already.") % {"version": terms.version}
+        )
     terms.refresh_from_db()
     audit.record(
         act="terms.published",

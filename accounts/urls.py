@@ -13,7 +13,9 @@ urlpatterns = [
     path("terms/current", views.CurrentTermsView.as_view(), name="terms-current"),
     path("terms/accept", views.AcceptTermsView.as_view(), name="terms-accept"),
     path(
-        "organizations/<uuid:organization_id>", views.OrganizationDetailView.as_view(), name="organization"
+        "organizations/<uuid:organization_id>",
+        views.OrganizationDetailView.as_view(),
+        name="organization",
     ),
     path(
         "organizations/<uuid:organization_id>/accept-terms",

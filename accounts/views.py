@@ -21,7 +21,9 @@ from accounts.doors.views import OrganizationView, validated
 from accounts.models import Organization
 from accounts.roles import Right
 
-_SIGN_IN_THROTTLED = "Too many attempts for this account or from this address (4029); see `Retry-After`."
+_SIGN_IN_THROTTLED = (
+    "Too many attempts for this account or from this address (4029); see `Retry-After`."
+)
 
 
 def _pair(tokens: sessions.Tokens) -> Response:
@@ -67,7 +69,9 @@ class RefreshView(PublicView):
         request=serializers.RefreshRequest,
         responses={
             200: serializers.TokenPair,
-            **refusals(*BODY, 401, _401="The token is not valid any more (1008) or expired (1009)."),
+            **refusals(
+                *BODY, 401, _401="The token is not valid any more (1008) or expired (1009)."
+            ),
         },
     )
     def post(self, request: Request) -> Response:
@@ -109,14 +113,19 @@ class ChangePasswordView(APIView):
         responses={
             200: serializers.Told,
             **refusals(
-                *BODY, 401, 429, _429="Too many requests, or too many wrong current passwords (4029)."
+                *BODY,
+                401,
+                429,
+                _429="Too many requests, or too many wrong current passwords (4029).",
             ),
         },
     )
     def post(self, request: Request) -> Response:
         fields = validated(request, serializers.ChangePassword)
         if fields["newPassword"] != fields["confirmPassword"]:
-            raise ValidationError({"confirmPassword": [_("Write the new password twice the same.")]})
+            raise ValidationError(
+                {"confirmPassword": [_("Write the new password twice the same.")]}
+            )
         try:
             sessions.change_password(
                 member=member_of(request),

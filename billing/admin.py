@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -13,11 +14,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
-    RangeDateTimeFilter,
+    RangeDateFilter,
 )
 from unfold.decorators import action
 from unfold.widgets import (
@@ -171,6 +173,34 @@ def _consequence(form: GrantForm) -> dict[str, Any]:
     }
 
 
+class PeriodFilter(RangeDateFilter):
+    """Rows from the first moment of one day to the last of another, in the site's time zone.
+
+    unfold's own compares naive midnights and leaves the last day out.
+    """
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        day = forms.DateField(required=False)
+        try:
+            first, last = (day.clean(self._written(end)) for end in ("from", "to"))
+            if first:
+                queryset = queryset.filter(**{f"{self.field_path}__gte": _midnight(first)})
+            if last:
+                after = _midnight(last + timedelta(days=1))
+                queryset = queryset.filter(**{f"{self.field_path}__lt": after})
+        except (forms.ValidationError, OverflowError):
+            messages.error(request, _("Give the days of the period as the calendar writes them."))
+            return queryset.none()
+        return queryset
+
+    def _written(self, end: str) -> str:
+        return str(self.used_parameters.get(f"{self.parameter_name}_{end}") or "")
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(Evidence, OrganizationAdmin):
     """Every movement of credits, newest first."""
@@ -188,7 +218,7 @@ class LedgerEntryAdmin(Evidence, OrganizationAdmin):
     )
     list_filter = (
         ("kind", ChoicesDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", PeriodFilter),
         ("account__organization", OwnAutocompleteFilter),
     )
     list_select_related = ("account__organization",)

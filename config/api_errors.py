@@ -19,6 +19,7 @@ from accounts.doors import parsers
 from billing import ledger
 from contacts import phone_numbers
 from messaging import broadcasts
+from messaging.providers.callbacks import InvalidReport
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     broadcasts.AudienceTooLarge: (400, "4004"),
     ledger.InsufficientCredits: (402, "3001"),
     broadcasts.ContactsKeepChanging: (503, "4090"),
+    InvalidReport: (400, "4000"),
     exceptions.ParseError: (400, "4000"),
     exceptions.ValidationError: (400, "4000"),
     OperationalError: (503, "4090"),

@@ -60,6 +60,10 @@ app.conf.update(
     accept_content=["json"],
     worker_max_tasks_per_child=1_000,
     worker_max_memory_per_child=300_000,
+    task_routes={
+        "messaging.drain": {"queue": "delivery"},
+        "messaging.apply_reports": {"queue": "reports"},
+    },
     task_default_queue="chores",
     task_create_missing_queues=True,
     worker_hijack_root_logger=False,

@@ -108,10 +108,9 @@ class Environment:
 
 def _database_number(url: str, number: int) -> str:
     """Return the same Redis with another logical database, so that a flush of one spares the other."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return parts._replace(query=f"db={number}").geturl()
-    return parts._replace(path=f"/{number}").geturl()
+    if url.startswith("unix:"):
+        return f"{url.partition('?')[0]}?db={number}"
+    return urlsplit(url)._replace(path=f"/{number}").geturl()
 
 
 def read() -> Environment:
@@ -145,6 +144,10 @@ def read() -> Environment:
         account = "AC00000000000000000000000000000000:sandbox-token"
         providers = [f"twilio://{account}@api.twilio.com?from=%2B15005550006&base_url={sandbox}"]
     hosts = _words("ALLOWED_HOSTS")
+    if production and not hosts:
+        raise ImproperlyConfigured(
+            "ALLOWED_HOSTS is empty. Name the hosts this site is reached by, as sms.example.org"
+        )
     return Environment(
         production=production,
         state=state,

@@ -52,10 +52,16 @@ def send(
 
 
 def _call(
-    port: int, method: str, path: str, body: dict[str, str] | None = None, *, token: str = ""
+    port: int,
+    method: str,
+    path: str,
+    body: dict[str, str] | None = None,
+    *,
+    token: str = "",
+    timeout: float = 30,
 ) -> dict[str, Any]:
     """Return the JSON of a 2xx answer. Raises: NotDelivered with any other."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -76,7 +82,7 @@ def _call(
 def is_alive(port: int) -> bool:
     """Return whether the web server answers."""
     try:
-        _call(port, "GET", "/healthz")
+        _call(port, "GET", "/healthz", timeout=2)
     except NotDelivered:
         return False
     return True

@@ -3,30 +3,60 @@
 import logging
 import logging.config
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-# Seven digits and more, as numbers are written; ids (hexadecimal with dashes) do not match whole.
-_NUMBER: Final = re.compile(r"(?<![\w-])\+?\d[\d ().-]{5,}\d(?![\w-])")
-_SECRET: Final = re.compile(
-    r"(?i)\b(bearer|basic|token|password|secret|authorization)\b([=: ]+)\S+"
+# As people write numbers. Ids do not match: a letter or a dash stands beside their digits.
+_NUMBER: Final = re.compile(r"(?<![\w.-])\+?\d[\d ().-]{5,}\d(?![\w-])")
+_FEWEST_DIGITS: Final = 7
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}\b")
+_SECRETS: Final = (
+    re.compile(r"(?i)(\b(?:bearer|basic)\s+)[^\s\"',;]+"),
+    re.compile(
+        r"(?i)([\w-]*(?:token|password|secret|authorization|api[_-]?key|signing[_-]?key)[\w-]*"
+        r"[\"']?\s*[:=]\s*[\"']?)(?!\*\*\*|bearer\b|basic\b)[^\s\"',;&}]+"
+    ),
+    re.compile(r"()\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"),  # a JSON web token, wherever it stands
 )
 _KEPT_DIGITS: Final = 3
+_OF_EVERY_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 def masked(text: str) -> str:
     """Return the text with every phone number cut to its last three digits, and no secret."""
-    text = _SECRET.sub(r"\1\2***", text)
-    return _NUMBER.sub(lambda found: "***" + found.group()[-_KEPT_DIGITS:], text)
+    for secret in _SECRETS:
+        text = secret.sub(r"\1***", text)
+    return _NUMBER.sub(_masked_number, text)
+
+
+def _masked_number(found: re.Match[str]) -> str:
+    number = found.group()
+    digits = sum(character.isdigit() for character in number)
+    if digits < _FEWEST_DIGITS or _DATE.match(number):
+        return number
+    return "***" + number[-_KEPT_DIGITS:]
+
+
+def _masked_value(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _masked_value(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked_value(inner) for inner in value]
+    return masked(str(value))
 
 
 class PersonalDataFilter(logging.Filter):
-    """Masks what identifies a person or opens a door, in the event and in its fields."""
+    """Masks what identifies a person or opens a door: in the event, its fields and its trace."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.msg, str):
-            record.msg = masked(record.msg)
-        if isinstance(record.args, tuple):
-            record.args = tuple(masked(arg) if isinstance(arg, str) else arg for arg in record.args)
+        record.msg, record.args = masked(record.getMessage()), None
+        if record.exc_info:
+            record.exc_text = masked(logging.Formatter().formatException(record.exc_info))
+            record.exc_info = None
+        for name in vars(record).keys() - _OF_EVERY_RECORD:
+            setattr(record, name, _masked_value(getattr(record, name)))
         return True
 
 
@@ -74,12 +104,10 @@ def configure(*, production: bool, level: str) -> None:
 class ReadableFormatter(logging.Formatter):
     """One line for people: time, level, event, then the fields as name=value."""
 
-    _standard: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-
     def __init__(self) -> None:
         super().__init__("{asctime} {levelname:<7} {name}: {message}", "%H:%M:%S", style="{")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        fields = {key: value for key, value in vars(record).items() if key not in self._standard}
+        fields = {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD}
         line = super().formatMessage(record)
         return " ".join([line, *(f"{key}={value}" for key, value in fields.items())])

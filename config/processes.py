@@ -118,14 +118,15 @@ def _running() -> Iterator[tuple[int, int, str]]:
                     yield int(entry.name), int(group), arguments.replace("\0", " ").strip()
         return
     listing = subprocess.run(
-        ["ps", "-A", "-ww", "-o", "pid=,pgid=,args="],  # noqa: S607 - every system's own
+        ["ps", "-A", "-ww", "-o", "pid=,pgid=,stat=,args="],  # noqa: S607 - every system's own
         check=True,
         capture_output=True,
         text=True,
     )
     for line in listing.stdout.splitlines():
-        pid, group, arguments = line.split(None, 2)
-        yield int(pid), int(group), arguments.strip()
+        pid, group, state, *arguments = line.split(None, 3)
+        if not state.startswith("Z"):
+            yield int(pid), int(group), "".join(arguments).strip()
 
 
 def command_of(pid: int) -> str:

@@ -14,7 +14,7 @@ from contacts.models import ContactQuerySet
 
 # As in the index `contacts_contact_words`, else PostgreSQL reads every row.
 _WORDS: Final = SearchVector("name", "last_name", "email", config="simple")
-_LIKE_A_NUMBER: Final = re.compile(r"\+?[\d\s().\-/]{3,}")
+_LIKE_A_NUMBER: Final = re.compile(r"\(?\+[\d\s().\-/]+|[\d\s().\-/]{3,}")
 _LONGEST_SEARCH: Final = 200
 
 

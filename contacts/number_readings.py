@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from itertools import pairwise
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
@@ -11,8 +12,11 @@ from django.db import connection
 from contacts import phone_numbers
 from contacts.models import Contact, NumberReading
 
+PAGE: Final = 50_000
+"""Contacts looked through by one statement, far below its timeout."""
+
 CHUNK: Final = 5_000
-"""Numbers read and written at once: a tenth of a second, and a few megabytes."""
+"""Numbers read and written at once: a fifth of a second, and a few megabytes."""
 
 _CONTACT: Final = Contact._meta.db_table
 _READING: Final = NumberReading._meta.db_table
@@ -32,26 +36,35 @@ WITH RECURSIVE country(read_as) AS (
     FROM country WHERE country.read_as IS NOT NULL
 )
 SELECT read_as FROM country WHERE read_as IS NOT NULL
-"""  # noqa: S608 - the names of our own tables
-
-_MISSING: Final = f"""
-SELECT DISTINCT c.phone FROM {_CONTACT} c
-WHERE c.organization_id = %(organization)s AND c.deleted_at IS NULL AND c.read_as <> ''
-  AND c.read_as = %(read_as)s AND c.phone > %(after)s
-  AND NOT EXISTS (SELECT FROM {_READING} r
-      WHERE r.organization_id = %(organization)s AND r.country = %(country)s AND r.number = c.phone)
-  {{unless_settled}}
-ORDER BY c.phone LIMIT {CHUNK}
-"""  # noqa: S608 - the names of our own tables
-
-# A number that an earlier country made valid, or recognised as one that may not be texted, is not
-# tried in a later one.
-_UNLESS_READ: Final = f"""
-  AND NOT EXISTS (SELECT FROM {_READING} r
-      WHERE r.organization_id = %(organization)s AND r.country = %(earlier)s AND r.number = c.phone
-        AND r.refusal <> '{phone_numbers.INVALID}')
 """
-_UNLESS_OWN: Final = f"AND c.refusal = '{phone_numbers.INVALID}'"
+
+_END_OF_PAGE: Final = f"""
+SELECT phone FROM {_CONTACT}
+WHERE organization_id = %(organization)s AND deleted_at IS NULL AND read_as <> ''
+  AND read_as = %(read_as)s AND phone > %(after)s
+ORDER BY phone OFFSET %(page)s - 1 LIMIT 1
+"""
+
+# One stretch of an index less the same stretch of another: a number that was read before costs half
+# a microsecond. An anti-join cut off by LIMIT was planned as a hash of everything for every chunk, and
+# a nested loop costs four times as much. What the earlier country made valid, or knows as a number
+# that may not be texted, is settled and not tried in the later one.
+_MISSING: Final = f"""
+SELECT phone FROM {_CONTACT}
+WHERE organization_id = %(organization)s AND deleted_at IS NULL AND read_as <> ''
+  AND read_as = %(read_as)s AND phone > %(after)s
+  AND (%(last)s::text IS NULL OR phone <= %(last)s)
+  AND (%(earlier)s::text IS DISTINCT FROM %(read_as)s OR refusal = '{phone_numbers.INVALID}')
+EXCEPT
+SELECT number FROM {_READING}
+WHERE organization_id = %(organization)s AND country = %(country)s AND number > %(after)s
+  AND (%(last)s::text IS NULL OR number <= %(last)s)
+EXCEPT
+SELECT number FROM {_READING}
+WHERE organization_id = %(organization)s AND country = %(earlier)s AND number > %(after)s
+  AND (%(last)s::text IS NULL OR number <= %(last)s) AND refusal <> '{phone_numbers.INVALID}'
+ORDER BY 1
+"""
 
 _INSERT: Final = f"""
 INSERT INTO {_READING} (organization_id, country, number, e164, region, refusal)
@@ -59,7 +72,7 @@ SELECT %(organization)s, %(country)s, number, e164, region, refusal
 FROM unnest(%(numbers)s::text[], %(e164s)s::text[], %(regions)s::text[], %(refusals)s::text[])
   AS reading(number, e164, region, refusal)
 ON CONFLICT DO NOTHING
-"""  # noqa: S608 - the names of our own tables
+"""
 
 
 def ensure(*, organization_id: UUID, countries: Sequence[str]) -> int:
@@ -78,49 +91,40 @@ def ensure(*, organization_id: UUID, countries: Sequence[str]) -> int:
         cursor.execute(_READ_AS, {"organization": organization_id})
         known = [read_as for (read_as,) in cursor.fetchall()]
     return sum(
-        _read_chunk(organization_id, country, numbers)
-        for position, country in enumerate(in_force)
+        _read(organization_id, country, numbers)
+        for earlier, country in pairwise([None, *in_force])
+        if country is not None
         for read_as in known
         if read_as != country
-        for numbers in _missing(organization_id, read_as, country, in_force[:position])
+        for numbers in _missing(organization_id, country, read_as=read_as, earlier=earlier)
     )
 
 
 def _missing(
-    organization_id: UUID, read_as: str, country: str, earlier: Sequence[str]
+    organization_id: UUID, country: str, *, read_as: str, earlier: str | None
 ) -> Iterator[list[str]]:
     """Yield, a chunk at a time, the numbers read as of one country that another one lacks."""
-    conditions, parameters = [], {}
-    for position, settled_by in enumerate(earlier):
-        if settled_by == read_as:
-            conditions.append(_UNLESS_OWN)
-        else:
-            conditions.append(_UNLESS_READ.replace("%(earlier)s", f"%(earlier_{position})s"))
-            parameters[f"earlier_{position}"] = settled_by
-    statement = _MISSING.format(unless_settled="".join(conditions))
-    after = ""
-    while True:
+    page: dict[str, Any] = {
+        "organization": organization_id,
+        "country": country,
+        "read_as": read_as,
+        "earlier": earlier,
+        "page": PAGE,
+        "after": "",
+    }
+    while page["after"] is not None:
         with connection.cursor() as cursor:
-            cursor.execute(
-                statement,
-                {
-                    "organization": organization_id,
-                    "read_as": read_as,
-                    "country": country,
-                    "after": after,
-                    **parameters,
-                },
-            )
-            numbers = [number for (number,) in cursor.fetchall()]
-        if numbers:
-            yield numbers
-        if len(numbers) < CHUNK:
-            return
-        after = numbers[-1]
+            cursor.execute(_END_OF_PAGE, page)
+            page["last"] = next((phone for (phone,) in cursor.fetchall()), None)
+            cursor.execute(_MISSING, page)
+            numbers = [phone for (phone,) in cursor.fetchall()]
+        for start in range(0, len(numbers), CHUNK):
+            yield numbers[start : start + CHUNK]
+        page["after"] = page["last"]
 
 
-def _read_chunk(organization_id: UUID, country: str, numbers: list[str]) -> int:
-    """Write the readings of these numbers in this country; return how many numbers were read."""
+def _read(organization_id: UUID, country: str, numbers: list[str]) -> int:
+    """Keep the readings of these numbers in this country; return how many numbers were read."""
     readings = [phone_numbers.read(number, country) for number in numbers]
     with connection.cursor() as cursor:
         cursor.execute(

@@ -44,8 +44,8 @@ UPDATE messaging_message m SET status = 'SENDING', claimed_at = clock_timestamp(
   submit_started_at = NULL
 FROM (
   SELECT id FROM messaging_message
-  WHERE broadcast_id = %(broadcast_id)s AND status = 'QUEUED' AND next_attempt_at <= now()
-    AND (expires_at IS NULL OR expires_at > now())
+  WHERE broadcast_id = %(broadcast_id)s AND status = 'QUEUED' AND next_attempt_at <= statement_timestamp()
+    AND (expires_at IS NULL OR expires_at > statement_timestamp())
   ORDER BY next_attempt_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ) due
 WHERE m.id = due.id
@@ -55,7 +55,7 @@ RETURNING m.id, m.recipient
 # Only what this returns may be sent.
 _MARK: Final = """
 UPDATE messaging_message m SET submit_started_at = clock_timestamp(), attempts = attempts + 1,
-  expires_at = coalesce(expires_at, now() + %(validity)s * interval '1 second')
+  expires_at = coalesce(expires_at, statement_timestamp() + %(validity)s * interval '1 second')
 WHERE m.id = ANY(%(ids)s) AND m.lease_token = %(token)s AND m.status = 'SENDING'
   AND m.submit_started_at IS NULL
   AND m.lease_until > clock_timestamp() + %(margin)s * interval '1 second'

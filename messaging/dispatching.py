@@ -21,26 +21,26 @@ _LOCK: Final = 7_267_534  # any number nobody else locks: one dispatcher sweeps 
 _LEFT_BEHIND: Final = """
 SELECT DISTINCT broadcast_id FROM (
   (SELECT broadcast_id FROM messaging_message
-    WHERE status = 'SENDING' AND lease_until < now() LIMIT 10000)
+    WHERE status = 'SENDING' AND lease_until < statement_timestamp() LIMIT 10000)
   UNION ALL
   (SELECT broadcast_id FROM messaging_message
-    WHERE status = 'QUEUED' AND expires_at < now() LIMIT 10000)
+    WHERE status = 'QUEUED' AND expires_at < statement_timestamp() LIMIT 10000)
   UNION ALL
   (SELECT broadcast_id FROM messaging_message WHERE status = 'UNKNOWN' AND charge = 'RESERVED'
-    AND unknown_since < now() - %s * interval '1 second' LIMIT 10000)
+    AND unknown_since < statement_timestamp() - %s * interval '1 second' LIMIT 10000)
 ) left_behind ORDER BY 1
 """
 
 _PUT_BACK: Final = """
 UPDATE messaging_message m SET status = 'QUEUED', lease_token = NULL, lease_until = NULL
-WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'SENDING' AND m.lease_until < now()
+WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'SENDING' AND m.lease_until < statement_timestamp()
   AND m.submit_started_at IS NULL"""
 
 # The token stays: should the drain still live, its late result can land.
 _GIVE_UP: Final = """
 UPDATE messaging_message m SET status = 'UNKNOWN', unknown_since = now(), lease_until = NULL,
   updated_at = clock_timestamp()
-WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'SENDING' AND m.lease_until < now()
+WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'SENDING' AND m.lease_until < statement_timestamp()
   AND m.submit_started_at IS NOT NULL"""
 
 _NOTE_GIVEN_UP: Final = """
@@ -52,21 +52,21 @@ WHERE broadcast_id = %s AND status = 'UNKNOWN' AND unknown_since = now()
 _EXPIRE: Final = """
 UPDATE messaging_message m SET status = 'FAILED', charge = 'RELEASED', error_code = 'expired',
   error_message = 'no provider took it in time', updated_at = clock_timestamp()
-WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'QUEUED' AND m.expires_at < now()"""
+WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'QUEUED' AND m.expires_at < statement_timestamp()"""
 
 _RELEASE_UNKNOWN: Final = """
 UPDATE messaging_message m SET charge = 'RELEASED', error_code = 'undetermined', lease_token = NULL,
   updated_at = clock_timestamp()
 WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'UNKNOWN' AND m.charge = 'RESERVED'
-  AND m.unknown_since < now() - %(after)s * interval '1 second'"""
+  AND m.unknown_since < statement_timestamp() - %(after)s * interval '1 second'"""
 
 # Broadcasts with due messages that were not woken for a while; the longest forgotten first.
 _DUE: Final = """
 SELECT b.id, b.queued FROM messaging_broadcast b
 WHERE b.status = 'RUNNING'
-  AND coalesce(b.woken_at, b.created_at) <= now() - %s * interval '1 second'
+  AND coalesce(b.woken_at, b.created_at) <= statement_timestamp() - %s * interval '1 second'
   AND EXISTS (SELECT FROM messaging_message m WHERE m.broadcast_id = b.id AND m.status = 'QUEUED'
-    AND m.next_attempt_at <= now() AND (m.expires_at IS NULL OR m.expires_at > now()))
+    AND m.next_attempt_at <= statement_timestamp() AND (m.expires_at IS NULL OR m.expires_at > statement_timestamp()))
 ORDER BY b.woken_at NULLS FIRST, b.id
 """
 

@@ -51,7 +51,7 @@ FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool
 
 # Our own id was signed by us; a provider's id counts only for messages of that provider.
 _DUE: Final = """
-SELECT r.id, m.id, m.broadcast_id, r.created_at < now() - %(keep)s * interval '1 second'
+SELECT r.id, m.id, m.broadcast_id, r.created_at < statement_timestamp() - %(keep)s * interval '1 second'
 FROM messaging_deliveryreport r
 LEFT JOIN LATERAL (
   SELECT id, broadcast_id FROM messaging_message
@@ -62,7 +62,7 @@ LEFT JOIN LATERAL (
     AND split_part(provider, ':', 1) = r.provider
   LIMIT 1
 ) m ON TRUE
-WHERE r.applied_at IS NULL AND r.due_at <= now()
+WHERE r.applied_at IS NULL AND r.due_at <= statement_timestamp()
 ORDER BY r.due_at, r.id LIMIT %(bite)s
 """
 
@@ -100,7 +100,7 @@ FROM unnest(%s::uuid[], %s::text[]) AS done(id, outcome) WHERE r.id = done.id
 # The longer it was waited for, the rarer it is looked for.
 _WAIT: Final = """
 UPDATE messaging_deliveryreport SET due_at = clock_timestamp()
-  + least(greatest(now() - created_at, %s * interval '1 second'), interval '1 hour')
+  + least(greatest(statement_timestamp() - created_at, %s * interval '1 second'), interval '1 hour')
 WHERE id = ANY(%s)
 """
 

@@ -38,7 +38,7 @@ class _Broker:
 _broker = _Broker()
 
 
-@shared_task(name="messaging.drain", queue="delivery")
+@shared_task(name="messaging.drain")
 def drain(queue_id: str, lane: int) -> None:
     """Work one lane of a broadcast for about two seconds; while rows are left, wake the next."""
     if delivery.drain(queue_id=UUID(queue_id), lane=lane):
@@ -47,7 +47,7 @@ def drain(queue_id: str, lane: int) -> None:
         _try_publishing(drain, queue_id, lane)
 
 
-@shared_task(name="messaging.apply_reports", queue="reports")
+@shared_task(name="messaging.apply_reports")
 def apply_reports() -> None:
     """Apply what waits in the report inbox for about two seconds; while more does, wake the next."""
     if reports.apply():

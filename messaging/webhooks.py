@@ -61,9 +61,12 @@ def _callback(request: Request) -> Callback:
     length = request.META.get("CONTENT_LENGTH") or "0"
     if length.isdigit() and int(length) > MAX_BODY:
         raise BodyTooLarge
+    body = request._request.body
+    if len(body) > MAX_BODY:  # a body may come without its length
+        raise BodyTooLarge
     return Callback(
         url=f"{settings.PUBLIC_URL}{request.get_full_path()}",
         headers=request.headers,
-        body=request._request.body,
+        body=body,
         content_type=request.META.get("CONTENT_TYPE", ""),
     )

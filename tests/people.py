@@ -63,7 +63,9 @@ def sara(acme: Organization, terms_in_force: Terms) -> Member:
 @pytest.fixture
 def beto(acme: Organization, terms_in_force: Terms) -> Member:
     """SENDER of Acme, has not accepted the terms."""
-    return MemberFactory(email="beto@acme.example", name="Beto", organization=acme, role=Role.SENDER)
+    return MemberFactory(
+        email="beto@acme.example", name="Beto", organization=acme, role=Role.SENDER
+    )
 
 
 @pytest.fixture

@@ -76,22 +76,12 @@ def _end(number: int, _frame: FrameType | None) -> None:
     pytest.exit("ended by SIGTERM", returncode=128 + number)
 
 
-_started: list[Servers] = []
-
-
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests() -> None:
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Start them once: pytest-xdist's workers inherit the controller's environment."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
     signal.signal(signal.SIGTERM, _end)
     servers = Servers()
-    _started.append(servers)
+    early_config.add_cleanup(servers.stop)  # after Ctrl-C too, and where settings do not load
     servers.start()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
-    """Stop them when all else is done, after Ctrl-C too."""
-    while _started:
-        _started.pop().stop()

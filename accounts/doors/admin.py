@@ -55,7 +55,7 @@ class _Scoped:
     ) -> QuerySet[Any]:
         """Return the rows a related field may point to: what the other model's own page would list."""
         related = db_field.remote_field.model
-        registered = self.admin_site._registry.get(related)  # noqa: SLF001 - as Django's own method does
+        registered = self.admin_site._registry.get(related)
         if registered is not None:
             return registered.get_queryset(request)
         rows: QuerySet[Any] = related._default_manager.using(db)
@@ -98,14 +98,20 @@ class OrganizationAdmin(_Scoped, ModelAdmin):
             for title, options in fieldsets
         ]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[Any, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[Any, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
         if obj is None or not self.owns_organization_field:
             return fields
         return (*fields, "organization") if "organization" not in fields else fields
 
     def get_form(
-        self, request: HttpRequest, obj: Any | None = None, change: bool = False, **kwargs: Any  # noqa: FBT001, FBT002 - Django's signature
+        self,
+        request: HttpRequest,
+        obj: Any | None = None,
+        change: bool = False,
+        **kwargs: Any,
     ) -> type[ModelForm[Any]]:
         form = super().get_form(request, obj, change, **kwargs)
         member = member_of(request)
@@ -189,7 +195,9 @@ class Evidence:
 def _without_organization(fields: Sequence[Any]) -> list[Any]:
     """Return the fields of a fieldset, of which a tuple is one line, without the organization."""
     return [
-        tuple(name for name in field if name != "organization") if isinstance(field, tuple | list) else field
+        tuple(name for name in field if name != "organization")
+        if isinstance(field, tuple | list)
+        else field
         for field in fields
         if field != "organization"
     ]

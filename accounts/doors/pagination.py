@@ -86,7 +86,8 @@ class Pages(BasePagination):
         if after is not None:
             self.offset = after.position
             rows = rows.filter(
-                Q(created_at__lt=after.created_at) | Q(created_at=after.created_at, id__lt=after.id),
+                Q(created_at__lt=after.created_at)
+                | Q(created_at=after.created_at, id__lt=after.id),
                 # Said once more for the planner: the disjunction alone is no range of the index.
                 created_at__lte=after.created_at,
             )
@@ -112,7 +113,9 @@ class Pages(BasePagination):
             if self.has_next
             else None
         )
-        self.total, self.estimated = _total(queryset, at_least=self.offset + len(found) if found else 0)
+        self.total, self.estimated = _total(
+            queryset, at_least=self.offset + len(found) if found else 0
+        )
         return page
 
     def get_paginated_response(self, data: Sequence[Any]) -> Response:
@@ -175,11 +178,20 @@ class Pages(BasePagination):
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         return [
-            _parameter("page", "Which page, from 1. Pages end at row 10,000.", "integer", minimum=1),
             _parameter(
-                "limit", "How many rows a page.", "integer", minimum=1, maximum=LARGEST_LIMIT, default=20
+                "page", "Which page, from 1. Pages end at row 10,000.", "integer", minimum=1
             ),
-            _parameter("after", "The page after this one: its `meta.next`. Goes before `page`.", "string"),
+            _parameter(
+                "limit",
+                "How many rows a page.",
+                "integer",
+                minimum=1,
+                maximum=LARGEST_LIMIT,
+                default=20,
+            ),
+            _parameter(
+                "after", "The page after this one: its `meta.next`. Goes before `page`.", "string"
+            ),
         ]
 
 
@@ -199,7 +211,9 @@ def _after(query: Mapping[str, str]) -> Cursor | None:
     try:
         return Cursor.read(written)
     except ValueError as error:
-        raise ValidationError({"after": [_("Send meta.next of an earlier page, as it was.")]}) from error
+        raise ValidationError(
+            {"after": [_("Send meta.next of an earlier page, as it was.")]}
+        ) from error
 
 
 def _total(queryset: QuerySet[Any], *, at_least: int) -> tuple[int, bool]:

@@ -52,7 +52,7 @@ class StrictJSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         request: Request = (parser_context or {})["request"]
-        charset = (request._request.content_params or {}).get("charset", "")  # noqa: SLF001 - DRF hides it
+        charset = (request._request.content_params or {}).get("charset", "")
         if charset.strip().lower() not in _UTF_8:
             raise UnsupportedMediaType(media_type or "", _("Send JSON in UTF-8."))
         return _object(_text(_body(stream, request)))
@@ -114,7 +114,9 @@ def _walk(value: object) -> None:
             if isinstance(one, str):
                 if _UNSTORABLE.search(one):
                     raise ParseError(
-                        _("A text contains NUL or half a surrogate pair, which cannot be stored. Remove it.")
+                        _(
+                            "A text contains NUL or half a surrogate pair, which cannot be stored. Remove it."
+                        )
                     )
             elif isinstance(one, dict):
                 inner += one

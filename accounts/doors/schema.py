@@ -28,7 +28,9 @@ _USUAL: Final = {
 }
 
 
-@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+@extend_schema_field(
+    {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+)
 class _Sentences(serializers.JSONField):
     """One sentence, or several."""
 
@@ -40,7 +42,9 @@ class Refusal(serializers.Serializer[Any]):
     code = serializers.CharField()
     message = _Sentences()
     error = serializers.CharField()
-    fields_ = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
+    fields_ = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()), required=False
+    )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         # `fields` is what a serializer keeps its fields in, so the wire's name cannot be an attribute.
@@ -61,7 +65,9 @@ def refusals(*statuses: int, **descriptions: str) -> dict[int, OpenApiResponse]:
         told = descriptions.get(f"_{status}")
         if told is not None:
             description = told
-            code = next((word.strip("(),.") for word in told.split() if word.strip("(),.").isdigit()), code)
+            code = next(
+                (word.strip("(),.") for word in told.split() if word.strip("(),.").isdigit()), code
+            )
         answers[status] = OpenApiResponse(
             Refusal,
             description=description,

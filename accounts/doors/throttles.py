@@ -44,14 +44,14 @@ def count(request: Request, member: Member) -> None:
         is_exceeded=not taken.granted,
     )
     # On Django's own request: the middleware below sees no other.
-    setattr(request._request, _STATE, state)  # noqa: SLF001
+    setattr(request._request, _STATE, state)
 
 
 class OrganizationThrottle(BaseThrottle):
     """Refuses what `count` found to be too much: 429 comes after 401 and 403, before the body is read."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        self.state = _state_of(request._request)  # noqa: SLF001 - as above
+        self.state = _state_of(request._request)
         return self.state is None or not self.state.is_exceeded
 
     def wait(self) -> float | None:

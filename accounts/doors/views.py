@@ -20,7 +20,7 @@ class OrganizationView(APIView):
     `permission_classes`. The body is read when `validated` is called, never before.
     """
 
-    permission_classes: ClassVar[list[Any]] = [IsAuthenticated, HasRight]
+    permission_classes = [IsAuthenticated, HasRight]
     right: ClassVar[Right | None] = None
     rights: ClassVar[dict[str, Right]] = {}
 

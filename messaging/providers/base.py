@@ -158,19 +158,19 @@ class Provider(ABC):
     async def hand_over(self, batch: Batch, http: aiohttp.ClientSession) -> Mapping[UUID, Result]:
         """Hand the batch over once and return what became of it."""
 
-    def verify(self, callback: Callback) -> bool:
-        """Return whether this credential's carrier signed the callback.
+    def verify(self, callback: Callback) -> bool:  # noqa: ARG002 - whatever it is
+        """Return whether this credential's carrier signed the callback. Without a carrier: never.
 
         Raises: InvalidReport when it carries a signature and cannot be read.
         """
-        raise NotImplementedError(f"{type(self).__name__} takes no callbacks: write `verify`.")
+        return False
 
-    def read_reports(self, callback: Callback) -> list[Report]:
+    def read_reports(self, callback: Callback) -> list[Report]:  # noqa: ARG002 - whatever it is
         """Return the reports of a verified callback.
 
         Raises: InvalidReport.
         """
-        raise NotImplementedError(f"{type(self).__name__} reads no reports: write `read_reports`.")
+        raise InvalidReport(f"{self.slug} sends no reports.")
 
     def _log_defect(self, event: str, error: Exception) -> None:
         """Log our own mistake by its kind and place: its message could hold a number or a text."""
@@ -197,6 +197,12 @@ class HTTPProvider(Provider):
         Leave out what the answer does not tell: `by_status` then decides. `payload` is the reply's
         JSON, of whatever shape.
         """
+
+    @abstractmethod
+    def verify(self, callback: Callback) -> bool: ...
+
+    @abstractmethod
+    def read_reports(self, callback: Callback) -> list[Report]: ...
 
     async def hand_over(self, batch: Batch, http: aiohttp.ClientSession) -> Mapping[UUID, Result]:
         results = _for_all(batch, _NOT_BUILT)

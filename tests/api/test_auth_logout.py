@@ -72,7 +72,9 @@ def test_a_refresh_token_of_another_own_session_ends_that_one_too(
     assert not is_alive(others)
 
 
-def test_a_refresh_token_that_is_used_up_changes_nothing(fresh_rate_limits: None, ana: Member) -> None:
+def test_a_refresh_token_that_is_used_up_changes_nothing(
+    fresh_rate_limits: None, ana: Member
+) -> None:
     client, tokens = signed_in(ana)
     renewed = sessions.refresh(refresh_token=tokens.refresh)
 

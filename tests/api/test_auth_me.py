@@ -37,7 +37,9 @@ def test_new_terms_are_not_accepted(client_of: ClientOf, ana: Member) -> None:
     assert client_of(ana).get(URL).json()["termsAccepted"] is False
 
 
-def test_a_platform_superuser_has_no_organization_and_no_role(client_of: ClientOf, root: Member) -> None:
+def test_a_platform_superuser_has_no_organization_and_no_role(
+    client_of: ClientOf, root: Member
+) -> None:
     answer = client_of(root).get(URL)
 
     assert answer.status_code == 200

@@ -78,7 +78,9 @@ def test_an_access_token_is_no_refresh_token(anonymous: APIClient, tokens: sessi
     assert (answer.status_code, answer.json()["code"]) == (401, "1008")
 
 
-@pytest.mark.parametrize("body", [{}, {"refreshToken": ""}, {"refreshToken": None}, {"refreshToken": 7}])
+@pytest.mark.parametrize(
+    "body", [{}, {"refreshToken": ""}, {"refreshToken": None}, {"refreshToken": 7}]
+)
 def test_a_missing_token_is_named(anonymous: APIClient, body: dict[str, Any]) -> None:
     answer = anonymous.post(URL, body, format="json")
 

@@ -118,9 +118,14 @@ def test_fields_that_are_missing_or_wrong_are_named(
     assert set(answer.json()["fields"]) == fields
 
 
-def test_the_eleventh_wrong_password_is_not_even_looked_at(anonymous: APIClient, ana: Member) -> None:
+def test_the_eleventh_wrong_password_is_not_even_looked_at(
+    anonymous: APIClient, ana: Member
+) -> None:
     for _attempt in range(10):
-        assert anonymous.post(URL, {"email": ana.email, "password": "no"}, format="json").status_code == 401
+        assert (
+            anonymous.post(URL, {"email": ana.email, "password": "no"}, format="json").status_code
+            == 401
+        )
 
     answer = anonymous.post(URL, {"email": ana.email, "password": PASSWORD}, format="json")
 
@@ -130,7 +135,9 @@ def test_the_eleventh_wrong_password_is_not_even_looked_at(anonymous: APIClient,
 
 def test_an_unknown_address_is_throttled_like_a_known_one(anonymous: APIClient) -> None:
     answers = [
-        anonymous.post(URL, {"email": "nobody@acme.example", "password": "no"}, format="json").status_code
+        anonymous.post(
+            URL, {"email": "nobody@acme.example", "password": "no"}, format="json"
+        ).status_code
         for _attempt in range(11)
     ]
 
@@ -171,11 +178,14 @@ def test_signing_in_rightly_does_not_use_up_attempts(client_of: ClientOf, ana: M
         client_of(ana)
 
 
-def test_the_request_limit_does_not_count_it(anonymous: APIClient, ana: Member, settings: Any) -> None:
+def test_the_request_limit_does_not_count_it(
+    anonymous: APIClient, ana: Member, settings: Any
+) -> None:
     settings.RATE_LIMIT = "1/min"
 
     answers = [
-        anonymous.post(URL, {"email": ana.email, "password": PASSWORD}, format="json") for _time in range(3)
+        anonymous.post(URL, {"email": ana.email, "password": PASSWORD}, format="json")
+        for _time in range(3)
     ]
 
     assert [answer.status_code for answer in answers] == [200, 200, 200]
@@ -192,5 +202,3 @@ def test_a_form_is_415(anonymous: APIClient) -> None:
     answer = anonymous.post(URL, {"email": "a", "password": "b"}, format="multipart")
 
     assert (answer.status_code, answer.json()["code"]) == (415, "4041")
-
-

@@ -32,7 +32,9 @@ def test_a_second_time_is_409(client_of: ClientOf, ana: Member, acme: Organizati
     assert (answer.status_code, answer.json()["code"]) == (409, "1021")
 
 
-@pytest.mark.parametrize("body", [{}, {"version": "2026-1"}, {"termsVersion": "2025-9"}, {"termsVersion": 1}])
+@pytest.mark.parametrize(
+    "body", [{}, {"version": "2026-1"}, {"termsVersion": "2025-9"}, {"termsVersion": 1}]
+)
 def test_a_wrong_version_is_named(
     client_of: ClientOf, beto: Member, acme: Organization, body: dict[str, Any]
 ) -> None:
@@ -56,7 +58,9 @@ def test_anothers_organization_is_answered_like_none(
     assert not TermsAcceptance.objects.filter(member=beto).exists()
 
 
-def test_a_platform_superuser_accepts_nothing(client_of: ClientOf, root: Member, acme: Organization) -> None:
+def test_a_platform_superuser_accepts_nothing(
+    client_of: ClientOf, root: Member, acme: Organization
+) -> None:
     answer = client_of(root).post(url(acme), BODY, format="json")
 
     assert (answer.status_code, answer.json()["code"]) == (403, "1003")

@@ -16,7 +16,9 @@ def url(organization: Organization) -> str:
     return f"/api/organizations/{organization.pk}"
 
 
-def test_it_answers_the_own_organization(client_of: ClientOf, ana: Member, acme: Organization) -> None:
+def test_it_answers_the_own_organization(
+    client_of: ClientOf, ana: Member, acme: Organization
+) -> None:
     answer = client_of(ana).get(url(acme))
 
     assert answer.status_code == 200
@@ -81,7 +83,9 @@ def test_a_viewer_may_read(client_of: ClientOf, vera: Member, acme: Organization
     assert client_of(vera).get(url(acme)).status_code == 200
 
 
-def test_a_platform_superuser_belongs_to_none(client_of: ClientOf, root: Member, acme: Organization) -> None:
+def test_a_platform_superuser_belongs_to_none(
+    client_of: ClientOf, root: Member, acme: Organization
+) -> None:
     answer = client_of(root).get(url(acme))
 
     assert (answer.status_code, answer.json()["code"]) == (403, "1003")

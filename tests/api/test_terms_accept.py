@@ -16,7 +16,11 @@ URL = "/api/terms/accept"
 
 def test_it_keeps_who_accepted_what_when_and_from_where(client_of: ClientOf, beto: Member) -> None:
     answer = client_of(beto).post(
-        URL, {"version": "2026-1"}, format="json", REMOTE_ADDR="203.0.113.9", HTTP_USER_AGENT="curl/8"
+        URL,
+        {"version": "2026-1"},
+        format="json",
+        REMOTE_ADDR="203.0.113.9",
+        HTTP_USER_AGENT="curl/8",
     )
 
     assert answer.status_code == 200
@@ -64,7 +68,9 @@ def test_a_second_time_is_409_and_keeps_the_first(client_of: ClientOf, ana: Memb
 
 
 @pytest.mark.parametrize("version", ["2025-1", "draft", "2026-1 x", "2026-1.0"])
-def test_a_version_that_is_not_in_force_is_400(client_of: ClientOf, beto: Member, version: str) -> None:
+def test_a_version_that_is_not_in_force_is_400(
+    client_of: ClientOf, beto: Member, version: str
+) -> None:
     TermsFactory(version="draft", published_at=None)
 
     answer = client_of(beto).post(URL, {"version": version}, format="json")
@@ -88,7 +94,9 @@ def test_while_none_are_published_it_is_400(client_of: ClientOf, beto: Member) -
     assert client_of(beto).post(URL, {"version": "2026-1"}, format="json").status_code == 400
 
 
-@pytest.mark.parametrize("body", [{}, {"version": ""}, {"version": None}, {"version": 2026}, {"version": "x" * 33}])
+@pytest.mark.parametrize(
+    "body", [{}, {"version": ""}, {"version": None}, {"version": 2026}, {"version": "x" * 33}]
+)
 def test_a_wrong_field_is_named(client_of: ClientOf, beto: Member, body: dict[str, Any]) -> None:
     answer = client_of(beto).post(URL, body, format="json")
 
@@ -97,7 +105,12 @@ def test_a_wrong_field_is_named(client_of: ClientOf, beto: Member, body: dict[st
 
 
 def test_posting_more_has_no_effect(client_of: ClientOf, beto: Member, ana: Member) -> None:
-    body = {"version": "2026-1", "member": str(ana.pk), "memberId": str(ana.pk), "address": "192.0.2.77"}
+    body = {
+        "version": "2026-1",
+        "member": str(ana.pk),
+        "memberId": str(ana.pk),
+        "address": "192.0.2.77",
+    }
 
     client_of(beto).post(URL, body, format="json")
 
@@ -111,7 +124,9 @@ def test_a_long_user_agent_is_cut(client_of: ClientOf, beto: Member) -> None:
     assert len(TermsAcceptance.objects.get(member=beto).user_agent) == 400
 
 
-def test_a_platform_superuser_accepts_nothing(client_of: ClientOf, root: Member, terms_in_force: Terms) -> None:
+def test_a_platform_superuser_accepts_nothing(
+    client_of: ClientOf, root: Member, terms_in_force: Terms
+) -> None:
     answer = client_of(root).post(URL, {"version": "2026-1"}, format="json")
 
     assert (answer.status_code, answer.json()["code"]) == (403, "1003")

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.django_db
 URL = "/api/terms/current"
 
 
-def test_it_answers_the_terms_in_force(client_of: ClientOf, ana: Member, terms_in_force: Terms) -> None:
+def test_it_answers_the_terms_in_force(
+    client_of: ClientOf, ana: Member, terms_in_force: Terms
+) -> None:
     Terms.objects.update(published_at=datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC))
 
     answer = client_of(ana).get(URL)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import pytest
@@ -207,8 +208,5 @@ def _all_at_once(work: Callable[[int], Result], threads: Iterable[int]) -> list[
         return work(number)
 
     with ThreadPoolExecutor(len(numbers)) as pool:
-        futures = [
-            pool.submit(_with_own_connection(lambda number=number: start(number)))
-            for number in numbers
-        ]
+        futures = [pool.submit(_with_own_connection(partial(start, number))) for number in numbers]
         return [future.result() for future in futures]

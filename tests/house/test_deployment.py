@@ -239,7 +239,7 @@ def test_static_files_can_be_collected_with_what_the_build_knows(
 
 
 def test_no_file_names_a_host_to_fetch_packages_from() -> None:
-    files = ["Dockerfile", "compose.yaml", "Makefile", ".ci/run", *ROOT.glob("requirements*.txt")]
+    named = [ROOT / name for name in ("Dockerfile", "compose.yaml", "Makefile", ".ci/run")]
 
-    for name in files:
-        assert not re.search(r"index-url|://[\w.]*(pypi|pythonhosted)", (ROOT / name).read_text())
+    for file in (*named, *ROOT.glob("requirements*.txt")):
+        assert not re.search(r"index-url|://[\w.]*(pypi|pythonhosted)", file.read_text())

@@ -98,6 +98,7 @@ def test_two_run_side_by_side_and_each_ends_with_ctrl_c_leaving_nothing(
     assert health == [200, 200]
     assert endings == [0, 0]
     assert [up.left() for up in both] == [[], []]
+    assert "starting it again" not in both[0].output + both[1].output
 
 
 def test_it_names_what_is_in_the_way_leaves_nothing_when_killed_and_keeps_its_data(

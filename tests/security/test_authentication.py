@@ -65,7 +65,11 @@ def unsigned(claims: dict[str, Any]) -> str:
 
 
 def with_jku(claims: dict[str, Any]) -> str:
-    headers = {"jku": "https://evil.example/keys", "x5u": "https://evil.example/x", "kid": "../../dev/null"}
+    headers = {
+        "jku": "https://evil.example/keys",
+        "x5u": "https://evil.example/x",
+        "kid": "../../dev/null",
+    }
     return jwt.encode(claims, "another key of thirty-two bytes and more", "HS256", headers=headers)
 
 
@@ -79,7 +83,9 @@ def changed(**claims: Any) -> Callable[[dict[str, Any]], str]:
 
 FORGED: dict[str, Callable[[dict[str, Any]], str]] = {
     "alg none": unsigned,
-    "alg None": lambda claims: unsigned(claims).replace(part({"alg": "none", "typ": "JWT"}), part({"alg": "None"})),
+    "alg None": lambda claims: unsigned(claims).replace(
+        part({"alg": "none", "typ": "JWT"}), part({"alg": "None"})
+    ),
     "another key": lambda claims: jwt.encode(claims, "x" * 64, "HS256"),
     "Django's key": lambda claims: jwt.encode(claims, configured.SECRET_KEY, "HS256"),
     "empty key": lambda claims: f"{part({'alg': 'HS256'})}.{part(claims)}.{part('')}",
@@ -104,7 +110,9 @@ FORGED: dict[str, Callable[[dict[str, Any]], str]] = {
     "a member who is no id": changed(sub="admin' --"),
     "a member nobody knows": changed(sub="00000000-0000-4000-8000-000000000000"),
     "exp as text": changed(exp="tomorrow"),
-    "critical extension": lambda claims: jwt.encode(claims, KEY, "HS256", headers={"crit": ["x"], "x": 1}),
+    "critical extension": lambda claims: jwt.encode(
+        claims, KEY, "HS256", headers={"crit": ["x"], "x": 1}
+    ),
 }
 
 
@@ -148,7 +156,9 @@ def test_S3_tokens_are_signed_and_addressed_as_said(tokens: sessions.Tokens) -> 
 
 
 # --- S4: how long ---------------------------------------------------------------------------------
-def test_S4_an_access_token_lives_15_minutes_and_says_that_it_expired(tokens: sessions.Tokens) -> None:
+def test_S4_an_access_token_lives_15_minutes_and_says_that_it_expired(
+    tokens: sessions.Tokens,
+) -> None:
     now = timezone.now()
 
     with time_machine.travel(now + timedelta(minutes=14)):
@@ -157,7 +167,9 @@ def test_S4_an_access_token_lives_15_minutes_and_says_that_it_expired(tokens: se
         assert told(me(f"Bearer {tokens.access}")) == (401, "1009")
 
 
-def test_S4_a_session_ends_after_30_days_however_often_it_is_refreshed(tokens: sessions.Tokens) -> None:
+def test_S4_a_session_ends_after_30_days_however_often_it_is_refreshed(
+    tokens: sessions.Tokens,
+) -> None:
     began = timezone.now()
     newest = tokens.refresh
 
@@ -259,7 +271,9 @@ def test_S7_a_new_password_ends_access_and_refresh(tokens: sessions.Tokens, ana:
     assert told(refresh(tokens.refresh)) == (401, "1008")
 
 
-def test_S7_a_password_changed_behind_the_verb_ends_them_too(tokens: sessions.Tokens, ana: Member) -> None:
+def test_S7_a_password_changed_behind_the_verb_ends_them_too(
+    tokens: sessions.Tokens, ana: Member
+) -> None:
     ana.set_password("quite-another-one")
     ana.save()
 
@@ -267,7 +281,9 @@ def test_S7_a_password_changed_behind_the_verb_ends_them_too(tokens: sessions.To
     assert told(refresh(tokens.refresh)) == (401, "1008")
 
 
-def test_S8_a_member_who_is_switched_off_is_out_at_once(tokens: sessions.Tokens, ana: Member) -> None:
+def test_S8_a_member_who_is_switched_off_is_out_at_once(
+    tokens: sessions.Tokens, ana: Member
+) -> None:
     Member.objects.filter(pk=ana.pk).update(is_active=False)
 
     assert told(me(f"Bearer {tokens.access}")) == (401, "1008")
@@ -299,7 +315,9 @@ def test_S10_logout_blacklists(tokens: sessions.Tokens) -> None:
     assert told(refresh(tokens.refresh)) == (401, "1008")
 
 
-def test_S10_a_change_of_role_acts_on_tokens_that_are_out(tokens: sessions.Tokens, ana: Member) -> None:
+def test_S10_a_change_of_role_acts_on_tokens_that_are_out(
+    tokens: sessions.Tokens, ana: Member
+) -> None:
     Member.objects.filter(pk=ana.pk).update(role=Role.VIEWER)
 
     assert me(f"Bearer {tokens.access}").json()["role"]["id"] == "VIEWER"
@@ -335,7 +353,9 @@ def test_S11_an_unknown_address_costs_the_same_work_and_says_the_same(
     settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
     CountingHasher.worked = 0
 
-    answer = anonymous.post("/api/auth/sign-in", {"email": email, "password": "guess"}, format="json")
+    answer = anonymous.post(
+        "/api/auth/sign-in", {"email": email, "password": "guess"}, format="json"
+    )
 
     assert told(answer) == (401, "1001")
     assert CountingHasher.worked == 1

@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections
+from django.db import OperationalError, connections
 
+from accounts.models import Member
 from config import demo, first_broadcast, parts, servers
 from config.embedded import EmbeddedError, Layout, Lock, default_state
 from config.first_broadcast import NotDelivered
@@ -97,6 +98,7 @@ class Command(BaseCommand):
             lock.release()
             if options["throw_away"]:
                 shutil.rmtree(self.layout.state)
+                shutil.rmtree(self.layout.run, ignore_errors=True)  # where the path is long
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
@@ -106,9 +108,14 @@ class Command(BaseCommand):
         self._require_free_port()
         self._start_servers()
         self._say("Migrating the database.")
-        call_command("migrate", interactive=False, verbosity=0)
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+        except OperationalError as error:
+            raise CommandError(f"The database of DATABASE_URL does not answer: {error}") from error
+        self.check()  # says once what would make every part end at once
         if self.has_sandbox:  # the demo's numbers may be people's
             demo.fill()
+        self.has_demo = Member.objects.filter(email=demo.EMAIL).exists()
         connections.close_all()
         self._start_parts()
         self.supervisor.wait_until(
@@ -149,18 +156,18 @@ class Command(BaseCommand):
 
     def _start_part(self, name: str, command: parts.Command) -> None:
         self._say(f"Starting {name}.")
-        self.supervisor.start(
-            Program(
-                name=name,
-                argv=parts.here(command),
-                cwd=settings.BASE_DIR,
-                env={**os.environ, "PREGON_STATE": str(self.layout.state), "PORT": str(self.port)},
-            )
-        )
+        environment = os.environ | {
+            "PREGON_STATE": str(self.layout.state),
+            "PORT": str(self.port),
+            # Started by root the parts stay root: nobody else may be able to read this environment.
+            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+        }
+        argv = parts.here(command)
+        self.supervisor.start(Program(name=name, argv=argv, cwd=settings.BASE_DIR, env=environment))
 
     def _welcome(self) -> None:
         url = f"http://{_HOST}:{self.port}"
-        if self.has_sandbox:
+        if self.has_demo:
             self._say(
                 _WELCOME.format(
                     url=url,

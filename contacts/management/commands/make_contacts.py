@@ -159,4 +159,6 @@ def _copy(lines: Iterator[str]) -> None:
                 for line in islice(lines, _CHUNK - 1):  # gathered and sent in larger pieces
                     copy.write(line)
     with connection.cursor() as cursor:
-        cursor.execute(f"ANALYZE {Contact._meta.db_table}")  # else plans are made for an empty table
+        cursor.execute(
+            f"ANALYZE {Contact._meta.db_table}"
+        )  # else plans are made for an empty table

@@ -88,7 +88,9 @@ async def hangs(_request: Received, _writer: asyncio.StreamWriter) -> None:
 class StandIn:
     """Listens while the `with` block runs; gives its answers in turn, the last one for good."""
 
-    def __init__(self, *answers: Answer, tls: bool = False, greeting: bytes = b"") -> None:
+    def __init__(
+        self, *answers: Answer, tls: bool = False, greeting: bytes = b"", port: int = 0
+    ) -> None:
         self.requests: list[Received] = []
         self.connections = 0
         self._answers = list(answers)
@@ -102,7 +104,7 @@ class StandIn:
         self._handlers: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
-        self.port = 0
+        self.port = port  # 0 until it is known which one is free
 
     @property
     def address(self) -> str:
@@ -124,7 +126,7 @@ class StandIn:
 
     async def _run(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._listening.set()
         await self._stop.wait()

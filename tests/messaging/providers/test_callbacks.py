@@ -73,7 +73,8 @@ def from_url(url: str) -> UUID | None:
     return Callback(url, {}, b"", FORM).message_id
 
 
-def test_the_message_is_read_from_the_url_we_gave() -> None:
+def test_the_message_is_read_from_the_url_we_gave(settings: Any) -> None:
+    settings.PUBLIC_URL = "https://sms.example.org"
     message_id = uuid4()
     url = signing.callback_url("twilio", message_id)
 

@@ -2,10 +2,19 @@
 
 import pytest
 
-from messaging.providers.base import Accepted, Credential, Refused, Unavailable, Unclear
+from messaging.providers.base import (
+    Accepted,
+    Callback,
+    Credential,
+    InvalidReport,
+    Refused,
+    Unavailable,
+    Unclear,
+)
 from messaging.providers.console import Console
 from messaging.providers.memory import Memory
-from tests.messaging.providers.contract import TEXT, ProviderContract, a_batch, sent
+from tests.messaging.providers.batches import TEXT, a_batch, sent
+from tests.messaging.providers.contract import ProviderContract
 
 
 class TestConsole(ProviderContract):
@@ -26,6 +35,11 @@ class TestConsole(ProviderContract):
         ]
         assert all(isinstance(result, Accepted) for result in results.values())
         assert self.provider("").simulated
+
+
+def test_nobody_reports_to_a_provider_without_a_carrier() -> None:
+    with pytest.raises(InvalidReport, match="console sends no reports"):
+        Console(Credential("local")).read_reports(Callback("https://x", {}, b"", ""))
 
 
 class TestMemory(ProviderContract):

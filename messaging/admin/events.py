@@ -1,0 +1,22 @@
+"""The admin's pages of message events; each is also told on its message's page, where it belongs."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib import admin
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from messaging.admin.evidence import EvidencePages
+from messaging.models import MessageEvent
+
+
+@admin.register(MessageEvent)
+class MessageEventPages(EvidencePages):
+    """What befell messages that their own columns and reports cannot tell."""
+
+    organization_path: ClassVar[str | None] = "message__organization"
+    list_display = ("created_at", "kind", "detail", "message")
+    list_filter = (("kind", ChoicesDropdownFilter),)
+    ordering = ("-id",)
+    fields = ("kind", "detail", "message", "created_at", "id")

@@ -1,0 +1,62 @@
+"""Statuses as coloured labels, numbers and ids as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID
+
+from django.template.loader import render_to_string
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from messaging.models import Broadcast, DeliveryReport, Message
+
+# unfold's names of colours; "default" is grey.
+BROADCAST_COLORS: Final[Mapping[str, str]] = {
+    Broadcast.Status.SCHEDULED: "primary",
+    Broadcast.Status.RUNNING: "info",
+    Broadcast.Status.PAUSED: "warning",
+    Broadcast.Status.COMPLETED: "success",
+    Broadcast.Status.COMPLETED_WITH_FAILURES: "danger",
+    Broadcast.Status.CANCELED: "default",
+}
+MESSAGE_COLORS: Final[Mapping[str, str]] = {
+    Message.Status.QUEUED: "default",
+    Message.Status.SENDING: "primary",
+    Message.Status.UNKNOWN: "warning",
+    Message.Status.SENT: "info",
+    Message.Status.DELIVERED: "success",
+    Message.Status.UNDELIVERED: "danger",
+    Message.Status.FAILED: "danger",
+    Message.Status.CANCELED: "default",
+}
+CHARGE_COLORS: Final[Mapping[str, str]] = {
+    Message.Charge.RESERVED: "default",
+    Message.Charge.CAPTURED: "info",
+    Message.Charge.RELEASED: "success",
+    Message.Charge.UNCOLLECTED: "warning",
+}
+OUTCOME_COLORS: Final[Mapping[str, str]] = {
+    "": "default",
+    DeliveryReport.Outcome.APPLIED: "success",
+    DeliveryReport.Outcome.NO_CHANGE: "default",
+    DeliveryReport.Outcome.CONFLICT: "warning",
+    DeliveryReport.Outcome.UNMATCHED: "danger",
+}
+
+
+def label(text: str, color: str) -> SafeString:
+    """Return the text on a coloured ground, escaped."""
+    return render_to_string("unfold/helpers/label.html", {"text": text, "type": color})
+
+
+def number(amount: int) -> str:
+    """Return a number with its thousands apart, as the active language writes it."""
+    return number_format(amount, force_grouping=True)
+
+
+def short_queue_id(queue_id: UUID) -> SafeString:
+    """Return the beginning of a queue id, which the search takes; the whole shows under the pointer."""
+    return format_html('<code title="{}">{}</code>', queue_id, str(queue_id)[:8])

@@ -1,0 +1,83 @@
+"""The admin's start page: what stands in the way of sending, the balance, the last broadcasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from accounts import roles, terms
+from accounts.doors.admin import member_of
+from accounts.models import Member
+from billing import ledger
+from billing.ledger import Balance
+from messaging import dispatching
+from messaging.admin.broadcasts import Standing
+from messaging.admin.labels import number
+from messaging.models import Broadcast
+
+LAST: Final = 10
+"""Broadcasts that the start page shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the member finds on the start page."""
+
+    notices: list[str]  # what is in the way, and what to do about it
+    figures: list[tuple[str, str]]
+    last: list[Standing]
+    is_platform: bool
+
+
+def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Return the start page's context. Who must change a one-time password first finds only that."""
+    member = member_of(request)
+    pages = admin.site.get_model_admin(Broadcast)
+    if not pages.has_view_permission(request):
+        return {**context, "start": Start([_password_first()], [], [], is_platform=False)}
+    broadcasts = pages.get_queryset(request).select_related("member", "organization")
+    last = [Standing(one) for one in broadcasts.order_by("-created_at", "-id")[:LAST]]
+    if member.organization_id is None:
+        start = Start(list(_notices_of_platform()), [], last, is_platform=True)
+    else:
+        balance = ledger.balance(member.organization_id)
+        figures = [
+            (_("Credits available"), number(balance.available)),
+            (_("Credits reserved"), number(balance.reserved)),
+            (_("Credits spent"), number(balance.spent)),
+        ]
+        start = Start(list(_notices_of(member, balance)), figures, last, is_platform=False)
+    return {**context, "start": start}
+
+
+def _password_first() -> str:
+    return _("You signed in with a one-time password. Change it, then everything shows here.")
+
+
+def _notices_of_platform() -> Iterator[str]:
+    if dispatching.is_late():
+        yield _(
+            "No dispatcher has worked for 30 seconds: what was left behind is not picked up. "
+            "Start one with manage.py dispatcher."
+        )
+    if terms.current() is None:
+        yield _("No terms are published, so nobody can send. Write them and publish them.")
+
+
+def _notices_of(member: Member, balance: Balance) -> Iterator[str]:
+    if not roles.may(member, roles.Right.SEND):
+        return
+    if terms.current() is None:
+        yield _("No terms are published yet, so nobody can send. Ask the platform.")
+    elif not terms.has_accepted(member):
+        yield _(
+            "You have not accepted the current terms, so you cannot send. Read them at "
+            "/api/terms/current and accept them by POST /api/terms/accept."
+        )
+    if not balance.available:
+        yield _("No credits are available, so nothing can be sent. Ask the platform for credits.")

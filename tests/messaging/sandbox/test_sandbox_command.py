@@ -1,0 +1,81 @@
+"""`manage.py sandbox_carrier` starts, stops and refuses in order."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from messaging.providers.base import (
+    Accepted,
+)
+from tests.messaging.sandbox.carrier import (
+    ROOT,
+    Carrier,
+)
+
+
+def command(*options: str, folder: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "sandbox_carrier", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "PREGON_STATE": str(folder),
+            "DATABASE_URL": "postgres://nobody@127.0.0.1:9/nothing",
+            "REDIS_URL": "redis://127.0.0.1:9/0",
+        },
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_serves_without_a_database_and_stops_in_order(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    with command("--port", "0", "--delay", "60", folder=tmp_path) as process:
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 60)[0]
+        said = process.stdout.readline()
+        carrier = Carrier(said.split()[-1])
+        _, result = carrier.send("+573001112233")
+        process.send_signal(number)
+
+        _, errors = process.communicate(timeout=10)
+
+    assert said.startswith("The sandbox carrier listens on http://127.0.0.1:")
+    assert isinstance(result, Accepted)
+    assert process.returncode == 0
+    assert errors == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--host", "0.0.0.0"), "not a loopback address"),  # noqa: S104 - what is refused
+        (("--host", "carrier.example"), "not a loopback address"),
+        (("--delay", "-1"), "--delay must be"),
+        (("--delay", "nan"), "--delay must be"),
+        (("--port", "70000"), "choose another --port"),
+        (("--port", "{taken}"), "choose another --port"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    options: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        given = [option.replace("{taken}", port) for option in options]
+        with command("--port", "0", *given, folder=tmp_path) as process:
+            _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert said in errors
+    assert "Traceback" not in errors

@@ -1,0 +1,91 @@
+"""The sandbox carrier reports, and loses no report on the way."""
+
+import socket
+import time
+
+import pytest
+
+from tests.messaging.providers.stand_in import Answer, StandIn, says
+from tests.messaging.sandbox.carrier import (
+    Carrier,
+    callbacks,
+    running,
+    until,
+)
+
+
+def test_all_reports_come_in_their_order() -> None:
+    with running("all", delay=0.1) as carrier, StandIn(says(204)) as web:
+        carrier.send("+573001112233", web=web.address)
+        carrier.send("+17015550100", web=web.address)
+        assert carrier.stats()["reports"]["pending"] + len(web.requests) >= 6
+        until(lambda: carrier.stats()["reports"]["sent"] == 6)
+
+    words: dict[str, list[str]] = {}
+    for callback in callbacks(web):
+        assert carrier.provider.verify(callback)
+        words.setdefault(callback.form["To"], []).append(callback.form["MessageStatus"])
+    assert words == {
+        "+573001112233": ["queued", "sent", "delivered"],
+        "+17015550100": ["queued", "sent", "undelivered"],
+    }
+
+
+def test_no_report_comes_where_none_is_wanted() -> None:
+    with running("none", delay=0) as carrier, StandIn(says(204)) as web:
+        carrier.send("+573001112233", web=web.address)
+        time.sleep(0.3)
+        stats = carrier.stats()
+
+    assert stats["accepted"] == 1
+    assert stats["reports"] == {"sent": 0, "pending": 0, "failed": 0, "lastFailure": ""}
+    assert web.requests == []
+
+
+def test_a_report_waits_for_its_delay() -> None:
+    with running(delay=0.6) as carrier, StandIn(says(204)) as web:
+        began = time.monotonic()
+        carrier.send("+573001112233", web=web.address)
+        until(lambda: len(web.requests) == 1)
+
+    assert time.monotonic() - began > 0.6
+
+
+def test_a_web_that_is_down_loses_no_report(carrier: Carrier) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    messages = {carrier.send("+573001112233", web=f"http://127.0.0.1:{port}")[0] for _ in range(30)}
+    until(lambda: "no connection" in carrier.stats()["reports"]["lastFailure"])
+    assert carrier.stats()["reports"]["pending"] == 30
+
+    with StandIn(says(204), port=port) as web:
+        until(lambda: carrier.stats()["reports"]["sent"] == 30)
+        once_more, _ = carrier.send("+573001112233", web=web.address)
+        until(lambda: carrier.stats()["reports"]["sent"] == 31)
+
+    told = [callback.message_id for callback in callbacks(web)]
+    assert len(told) == 31
+    assert set(told) == {*messages, once_more}
+
+
+@pytest.mark.parametrize("answer", [says(503), says(500), says(429), says(204, close=True)])
+def test_a_report_the_web_fails_on_is_sent_again(carrier: Carrier, answer: Answer) -> None:
+    with StandIn(answer, answer, says(204)) as web:
+        ids = {carrier.send("+573001112233", web=web.address)[0] for _ in range(2)}
+        until(lambda: carrier.stats()["reports"]["sent"] == 2)
+
+    assert {callback.message_id for callback in callbacks(web)} == ids
+    assert carrier.stats()["reports"]["pending"] == 0
+
+
+@pytest.mark.parametrize("status", [301, 400, 403, 404])
+def test_a_report_the_web_does_not_want_is_not_sent_again(carrier: Carrier, status: int) -> None:
+    with StandIn(says(status)) as web:
+        carrier.send("+573001112233", web=web.address)
+        until(lambda: carrier.stats()["reports"]["failed"] == 1)
+        time.sleep(0.3)
+
+    assert len(web.requests) == 1
+    stats = carrier.stats()["reports"]
+    assert (stats["pending"], stats["sent"]) == (0, 0)
+    assert stats["lastFailure"].endswith(f"answered {status}")

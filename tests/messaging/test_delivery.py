@@ -1,0 +1,367 @@
+"""Handing messages over: claim, mark, call, record, with a provider that answers as it is told."""
+
+import threading
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from billing import ledger
+from contacts.models import Contact, Suppression
+from messaging import delivery, recording
+from messaging.models import Broadcast, Message, MessageEvent
+from messaging.providers.results import Accepted, Misconfigured, Refused, Unavailable, Unclear
+
+pytestmark = pytest.mark.usefixtures("books_balance")
+
+PHONE = "+573001234567"
+
+
+@pytest.fixture
+def broadcast(acme, contacts, grant, send) -> Broadcast:
+    """One broadcast to one recipient, not handed over yet."""
+    grant(acme, 1_000)
+    contacts(PHONE)
+    return send()
+
+
+def drained(broadcast: Broadcast, *, lane: int = 0) -> Broadcast:
+    delivery.drain(queue_id=broadcast.pk, lane=lane)
+    broadcast.refresh_from_db()
+    return broadcast
+
+
+def only_message(broadcast: Broadcast) -> Message:
+    return broadcast.messages.get()
+
+
+def test_what_the_provider_takes_is_sent_and_captured(acme, broadcast, memory):
+    drained(broadcast)
+
+    message = only_message(broadcast)
+    assert (message.status, message.charge) == ("SENT", "CAPTURED")
+    assert message.provider == memory.name
+    assert message.provider_message_id.startswith("memory-")
+    assert message.sent_at is not None
+    assert [kept.message.recipient for kept in memory.messages] == [PHONE]
+    assert ledger.balance(acme.pk) == ledger.Balance(available=999, spent=1)
+    assert (broadcast.status, broadcast.sent) == ("COMPLETED", 1)
+    assert broadcast.providers == [memory.name]
+
+
+def test_the_callback_carries_our_signed_id(broadcast, memory):
+    drained(broadcast)
+
+    (kept,) = memory.messages
+    assert f"m={only_message(broadcast).pk.hex}&s=" in kept.message.callback_url
+
+
+def test_what_is_refused_for_ever_fails_and_is_paid_back(acme, broadcast, memory):
+    memory.will_answer(PHONE, Refused("21211", "no such number"))
+
+    drained(broadcast)
+
+    message = only_message(broadcast)
+    assert (message.status, message.charge, message.error_code) == ("FAILED", "RELEASED", "21211")
+    assert ledger.balance(acme.pk) == ledger.Balance(available=1_000)
+    assert broadcast.status == "COMPLETED_WITH_FAILURES"
+
+
+def test_the_carriers_opt_out_is_kept_for_the_next_broadcast(acme, broadcast, memory, send):
+    memory.will_answer(PHONE, Refused("21610", "unsubscribed", opts_out=True))
+
+    drained(broadcast)
+
+    assert Suppression.objects.get().source == Suppression.Source.CARRIER
+    assert send().skipped_by_reason == {"opted_out": 1}
+
+
+def test_what_provably_never_left_waits_and_goes_out_later(broadcast, memory):
+    memory.will_answer(PHONE, Unavailable("connection refused", retry_after=30))
+
+    drained(broadcast)
+
+    message = only_message(broadcast)
+    assert (message.status, message.charge, message.attempts) == ("QUEUED", "RESERVED", 1)
+    wait = message.next_attempt_at - timezone.now()
+    assert timedelta(seconds=20) < wait <= timedelta(seconds=31)
+    assert message.events.get().kind == MessageEvent.Kind.PUT_BACK
+    Message.objects.update(next_attempt_at=timezone.now())
+    assert drained(broadcast).sent == 1
+
+
+def test_a_busy_provider_costs_the_message_no_attempt(broadcast, memory):
+    memory.will_answer(PHONE, Unavailable("429", retry_after=1, gives_attempt_back=True))
+
+    drained(broadcast)
+
+    assert only_message(broadcast).attempts == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"), [(-5.0, 0.5, 6.0), (3_600.0, 899.0, 901.0), (None, 0.5, 6.0)]
+)
+def test_what_a_provider_asks_to_wait_is_kept_within_bounds(broadcast, memory, asked, least, most):
+    memory.will_answer(PHONE, Unavailable("429", retry_after=asked, gives_attempt_back=True))
+
+    before = timezone.now()
+    drained(broadcast)
+
+    wait = (only_message(broadcast).next_attempt_at - before).total_seconds()
+    assert least <= wait <= most + 1
+
+
+def test_after_eight_attempts_it_fails_as_expired(acme, broadcast, memory):
+    memory.will_answer(PHONE, *[Unavailable("connection refused")] * recording.MOST_ATTEMPTS)
+
+    for _attempt in range(recording.MOST_ATTEMPTS):
+        assert only_message(broadcast).status == "QUEUED"
+        Message.objects.update(next_attempt_at=timezone.now())
+        drained(broadcast)
+
+    message = only_message(broadcast)
+    assert (message.status, message.error_code) == ("FAILED", "expired")
+    assert ledger.balance(acme.pk) == ledger.Balance(available=1_000)
+
+
+def test_a_message_that_cannot_be_built_fails_after_three_attempts(broadcast, memory):
+    memory.will_answer(PHONE, *[Unavailable("not built", internal=True)] * 3)
+
+    for _attempt in range(3):
+        Message.objects.update(next_attempt_at=timezone.now())
+        drained(broadcast)
+
+    message = only_message(broadcast)
+    assert (message.status, message.error_code) == ("FAILED", "internal")
+
+
+def test_an_account_that_needs_repair_burns_nothing(acme, broadcast, memory):
+    memory.will_answer(PHONE, Misconfigured("suspended", "20005"))
+
+    drained(broadcast)
+
+    message = only_message(broadcast)
+    assert (message.status, message.attempts, message.charge) == ("QUEUED", 0, "RESERVED")
+    assert broadcast.status == "RUNNING"
+
+
+def test_an_unclear_answer_is_unknown_and_never_sent_again(acme, broadcast, memory):
+    memory.will_answer(PHONE, Unclear("read timeout"))
+
+    drained(broadcast)
+    drained(broadcast)
+
+    message = only_message(broadcast)
+    assert (message.status, message.charge) == ("UNKNOWN", "RESERVED")
+    assert message.unknown_since is not None
+    assert not memory.messages
+    assert ledger.balance(acme.pk) == ledger.Balance(available=999, reserved=1)
+    assert (broadcast.status, broadcast.unknown) == ("COMPLETED_WITH_FAILURES", 1)
+
+
+def test_a_defect_in_the_provider_is_an_unclear_answer(broadcast, memory):
+    memory.will_answer(PHONE, RuntimeError("a defect"))
+
+    assert drained(broadcast).unknown == 1
+
+
+def test_an_opt_out_after_acceptance_is_honoured(acme, broadcast, memory):
+    Suppression.objects.create(organization=acme, recipient=PHONE, source="MEMBER")
+
+    drained(broadcast)
+
+    message = only_message(broadcast)
+    assert (message.status, message.charge, message.error_code) == (
+        "CANCELED",
+        "RELEASED",
+        "opted_out",
+    )
+    assert not memory.messages
+    assert broadcast.status == "COMPLETED"
+
+
+def test_a_block_after_acceptance_is_honoured(broadcast, memory):
+    Contact.objects.update(status=Contact.Status.BLOCKED)
+
+    drained(broadcast)
+
+    assert only_message(broadcast).error_code == "contact_blocked"
+    assert not memory.messages
+
+
+@pytest.mark.parametrize("status", ["PAUSED", "CANCELED", "SCHEDULED"])
+def test_only_running_broadcasts_are_handed_over(broadcast, memory, status):
+    Broadcast.objects.update(status=status)
+
+    assert not delivery.drain(queue_id=broadcast.pk, lane=0)
+
+    assert only_message(broadcast).status == "QUEUED"
+    assert not memory.messages
+
+
+def test_nothing_is_handed_over_while_sending_is_off(broadcast, memory, settings):
+    settings.SENDING = False
+
+    drained(broadcast)
+
+    assert only_message(broadcast).status == "QUEUED"
+
+
+def test_what_waits_for_a_later_moment_is_not_claimed(broadcast, memory):
+    Message.objects.update(next_attempt_at=timezone.now() + timedelta(minutes=1))
+
+    assert not delivery.drain(queue_id=broadcast.pk, lane=0)
+
+    assert not memory.messages
+
+
+def test_an_unknown_queue_id_is_no_work(db, memory):
+    assert not delivery.drain(queue_id=uuid4(), lane=0)
+
+
+def test_it_hands_over_more_than_one_claim(acme, contacts, grant, send, memory):
+    grant(acme, 1_000)
+    contacts(*(f"+57300{number:07}" for number in range(delivery.CLAIM + 30)))
+
+    broadcast = drained(send())
+
+    assert broadcast.sent == delivery.CLAIM + 30
+    assert len({kept.message.id for kept in memory.messages}) == delivery.CLAIM + 30
+
+
+def test_outcomes_of_one_window_are_told_apart(acme, contacts, grant, send, memory):
+    grant(acme, 10)
+    taken, refused, busy, lost = contacts(*(f"+57300123456{digit}" for digit in range(4)))
+    memory.will_answer(refused.e164, Refused("1", "no"))
+    memory.will_answer(busy.e164, Unavailable("later"))
+    memory.will_answer(lost.e164, Unclear("?"))
+
+    broadcast = drained(send())
+
+    statuses = dict(broadcast.messages.values_list("recipient", "status"))
+    assert statuses == {
+        taken.e164: "SENT",
+        refused.e164: "FAILED",
+        busy.e164: "QUEUED",
+        lost.e164: "UNKNOWN",
+    }
+    assert ledger.balance(acme.pk) == ledger.Balance(available=7, reserved=2, spent=1)
+
+
+def test_a_providers_id_that_another_message_has_is_left_out(acme, contacts, grant, send, memory):
+    grant(acme, 10)
+    first, second = contacts("+573001234567", "+573001234568")
+    for contact in (first, second):
+        memory.will_answer(contact.e164, Accepted("the-same-id"))
+
+    broadcast = drained(send())
+
+    assert broadcast.sent == 2
+    ids = set(broadcast.messages.values_list("provider_message_id", flat=True))
+    assert ids == {"the-same-id", ""}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lane_that_is_taken_ends_at_once(broadcast, memory):
+    taken, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with delivery._lane_lock(broadcast.pk, 0):
+            taken.set()
+            let_go.wait()
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    taken.wait()
+    assert not delivery.drain(queue_id=broadcast.pk, lane=0)
+    assert not memory.messages
+    let_go.set()
+    holder.join()
+
+    assert drained(broadcast).sent == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wake_up_that_comes_ten_times_sends_once(broadcast, memory):
+    def drain(lane: int) -> None:
+        delivery.drain(queue_id=broadcast.pk, lane=lane)
+        connection.close()
+
+    threads = [threading.Thread(target=drain, args=[number % 2]) for number in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(memory.messages) == 1
+    assert only_message(broadcast).status == "SENT"
+
+
+def test_a_broadcast_whose_drains_all_break_off_is_paused(broadcast, memory):
+    Broadcast.objects.update(broken_drains=delivery.MOST_BROKEN_DRAINS)
+
+    drained(broadcast)
+
+    assert (broadcast.status, broadcast.paused_because) == ("PAUSED", "no_progress")
+    assert not memory.messages
+
+
+def test_a_drain_that_ends_in_order_forgets_those_that_broke_off(broadcast, memory):
+    Broadcast.objects.update(broken_drains=5)
+
+    assert drained(broadcast).broken_drains == 0
+
+
+def test_a_mark_is_refused_when_the_lease_is_nearly_over(broadcast, memory):
+    lane = delivery._begin(broadcast.pk)
+    assert lane is not None
+    (claimed,) = delivery._claim(lane)
+    Message.objects.update(lease_until=timezone.now() + timedelta(seconds=5))
+
+    assert delivery._mark(lane, [claimed.id]) == set()
+
+    assert only_message(broadcast).status == "QUEUED"
+
+
+def test_a_stranger_cannot_mark_or_record(broadcast, memory):
+    lane = delivery._begin(broadcast.pk)
+    assert lane is not None
+    (claimed,) = delivery._claim(lane)
+    Message.objects.update(lease_token=uuid4())
+
+    assert delivery._mark(lane, [claimed.id]) == set()
+    recording.record(
+        queue_id=lane.queue_id,
+        token=lane.token,
+        provider=memory.name,
+        results={claimed.id: Accepted("x")},
+    )
+
+    assert only_message(broadcast).status == "SENDING"
+
+
+def test_a_late_result_of_the_same_lease_resolves_an_unknown_message(acme, broadcast, memory):
+    lane = delivery._begin(broadcast.pk)
+    assert lane is not None
+    (claimed,) = delivery._claim(lane)
+    delivery._mark(lane, [claimed.id])
+    recording.record(
+        queue_id=lane.queue_id,
+        token=lane.token,
+        provider=memory.name,
+        results={claimed.id: Unclear("no answer yet")},
+    )
+
+    recording.record(
+        queue_id=lane.queue_id,
+        token=lane.token,
+        provider=memory.name,
+        results={claimed.id: Accepted("late")},
+    )
+
+    broadcast.refresh_from_db()
+    assert (broadcast.sent, broadcast.unknown, broadcast.status) == (1, 0, "COMPLETED")
+    assert ledger.balance(acme.pk) == ledger.Balance(available=999, spent=1)

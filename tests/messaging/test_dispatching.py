@@ -1,0 +1,204 @@
+"""The sweep: what a dead drain left behind, what nobody woke, what is too late."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from billing import ledger
+from messaging import delivery, dispatching, tasks
+from messaging.dispatching import Dispatcher
+from messaging.models import Broadcast, Heartbeat, Message, MessageEvent
+from messaging.timings import TIMINGS
+
+pytestmark = pytest.mark.usefixtures("books_balance", "memory")
+
+LONG_AGO = timedelta(hours=73)
+
+
+@pytest.fixture
+def broadcast(acme, contacts, grant, send) -> Broadcast:
+    grant(acme, 10)
+    contacts("+573001234567")
+    return send()
+
+
+@pytest.fixture
+def wakes(monkeypatch) -> list[object]:
+    """What is published to the broker; nothing reaches a worker."""
+    published: list[object] = []
+
+    def publish(self, task, *args, **_):
+        published.append((task.name, *args))
+
+    monkeypatch.setattr(tasks._Broker, "publish", publish)
+    return published
+
+
+@pytest.fixture
+def no_broker(monkeypatch) -> None:
+    def refuse(self, task, *args, **_):
+        raise tasks.BrokerAway
+
+    monkeypatch.setattr(tasks._Broker, "publish", refuse)
+
+
+def claimed(broadcast: Broadcast, *, marked: bool) -> None:
+    """Leave the broadcast's messages as a worker does that dies after the claim, or after the mark."""
+    lane = delivery._begin(broadcast.pk)
+    assert lane is not None
+    ids = [message.id for message in delivery._claim(lane)]
+    if marked:
+        delivery._mark(lane, ids)
+    Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_what_was_claimed_and_never_marked_goes_back(broadcast, wakes):
+    claimed(broadcast, marked=False)
+
+    Dispatcher().sweep()
+
+    message = broadcast.messages.get()
+    assert (message.status, message.lease_token) == ("QUEUED", None)
+    broadcast.refresh_from_db()
+    assert (broadcast.queued, broadcast.sending) == (1, 0)
+
+
+def test_what_was_marked_becomes_unknown_and_keeps_its_lease(acme, broadcast, wakes):
+    claimed(broadcast, marked=True)
+
+    Dispatcher().sweep()
+
+    message = broadcast.messages.get()
+    assert (message.status, message.charge) == ("UNKNOWN", "RESERVED")
+    assert message.lease_token is not None
+    assert message.events.get().kind == MessageEvent.Kind.UNKNOWN
+    broadcast.refresh_from_db()
+    assert broadcast.status == "COMPLETED_WITH_FAILURES"
+    assert ledger.balance(acme.pk).reserved == 1
+
+
+def test_a_lease_that_still_runs_is_left_alone(broadcast, wakes):
+    claimed(broadcast, marked=False)
+    Message.objects.update(lease_until=timezone.now() + timedelta(seconds=30))
+
+    Dispatcher().sweep()
+
+    assert broadcast.messages.get().status == "SENDING"
+
+
+def test_what_was_tried_and_waited_too_long_expires(acme, broadcast, wakes):
+    Message.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+
+    Dispatcher().sweep()
+
+    message = broadcast.messages.get()
+    assert (message.status, message.error_code) == ("FAILED", "expired")
+    assert ledger.balance(acme.pk) == ledger.Balance(available=10)
+
+
+def test_what_only_waits_never_expires(broadcast, wakes):
+    Message.objects.update(created_at=timezone.now() - LONG_AGO)
+
+    Dispatcher().sweep()
+
+    assert broadcast.messages.get().status == "QUEUED"
+
+
+def test_an_unknown_message_keeps_its_status_and_gives_its_credits_back_after_72_hours(
+    acme, broadcast, wakes
+):
+    claimed(broadcast, marked=True)
+    Dispatcher().sweep()
+    Message.objects.update(unknown_since=timezone.now() - LONG_AGO)
+
+    Dispatcher().sweep()
+
+    message = broadcast.messages.get()
+    assert (message.status, message.charge) == ("UNKNOWN", "RELEASED")
+    assert message.error_code == Message.ErrorCode.UNDETERMINED
+    assert ledger.balance(acme.pk) == ledger.Balance(available=10)
+
+
+def test_it_wakes_what_nobody_woke_for_a_while(broadcast, wakes):
+    Broadcast.objects.update(created_at=timezone.now() - timedelta(seconds=TIMINGS.wake_again + 1))
+
+    Dispatcher().sweep()
+
+    assert ("messaging.drain", str(broadcast.pk), 0) in wakes
+
+
+def test_it_does_not_wake_what_was_woken_a_moment_ago(broadcast, wakes):
+    Broadcast.objects.update(woken_at=timezone.now())
+
+    Dispatcher().sweep()
+
+    assert not wakes
+
+
+@pytest.mark.parametrize("status", ["PAUSED", "CANCELED"])
+def test_it_wakes_only_what_runs(broadcast, wakes, status):
+    Broadcast.objects.update(status=status, created_at=timezone.now() - LONG_AGO)
+
+    Dispatcher().sweep()
+
+    assert not wakes
+
+
+def test_it_delivers_by_itself_while_the_broker_is_away(broadcast, no_broker, memory):
+    Broadcast.objects.update(created_at=timezone.now() - timedelta(seconds=TIMINGS.wake_again + 1))
+
+    Dispatcher().sweep()
+
+    broadcast.refresh_from_db()
+    assert (broadcast.sent, len(memory.messages)) == (1, 1)
+
+
+def test_once_the_broker_is_known_to_be_away_it_waits_for_nothing(
+    acme, broadcast, no_broker, memory, send
+):
+    dispatcher = Dispatcher()
+    Broadcast.objects.update(created_at=timezone.now() - timedelta(seconds=TIMINGS.wake_again + 1))
+    dispatcher.sweep()
+    second = send(text="A second one")
+
+    dispatcher.sweep()
+
+    second.refresh_from_db()
+    assert second.sent == 1
+
+
+def test_it_leaves_the_messages_to_the_workers_when_the_broker_is_back(
+    acme, broadcast, memory, monkeypatch, send
+):
+    dispatcher = Dispatcher()
+    dispatcher.broker_is_away = True
+    published: list[object] = []
+    monkeypatch.setattr(
+        tasks._Broker, "publish", lambda self, task, *args, **_: published.append(args)
+    )
+
+    dispatcher.sweep()
+
+    assert not dispatcher.broker_is_away
+    assert published == [(str(broadcast.pk), 0)]
+    assert not memory.messages
+
+
+def test_nothing_is_woken_while_sending_is_off(broadcast, wakes, settings):
+    settings.SENDING = False
+    Broadcast.objects.update(created_at=timezone.now() - LONG_AGO)
+
+    Dispatcher().sweep()
+
+    assert not wakes
+
+
+def test_it_shows_that_it_lives(db, wakes):
+    assert dispatching.is_late()
+
+    Dispatcher().sweep()
+
+    assert not dispatching.is_late()
+    Heartbeat.objects.update(beat_at=timezone.now() - timedelta(minutes=1))
+    assert dispatching.is_late()

@@ -1,0 +1,268 @@
+"""Delivery reports: kept first, applied after, forward only, and harmless when they repeat."""
+
+import itertools
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from django.utils import timezone
+
+from billing import ledger
+from contacts.models import Suppression
+from messaging import delivery, reports
+from messaging.models import Broadcast, DeliveryReport, Message, MessageEvent
+from messaging.providers.callbacks import Report
+from messaging.providers.results import Unclear
+
+pytestmark = pytest.mark.usefixtures("books_balance")
+
+PHONE = "+573001234567"
+ORDERS = list(itertools.permutations(["SENT", "DELIVERED", "UNDELIVERED"]))
+
+
+@pytest.fixture
+def broadcast(acme, contacts, grant, send) -> Broadcast:
+    grant(acme, 10)
+    contacts(PHONE)
+    return send()
+
+
+@pytest.fixture
+def sent(broadcast, memory) -> Message:
+    """A message that the provider took."""
+    delivery.drain(queue_id=broadcast.pk, lane=0)
+    return broadcast.messages.get()
+
+
+@pytest.fixture
+def unknown(broadcast, memory) -> Message:
+    """A message that was handed over, and nobody knows how that ended."""
+    memory.will_answer(PHONE, Unclear("read timeout"))
+    delivery.drain(queue_id=broadcast.pk, lane=0)
+    return broadcast.messages.get()
+
+
+def report(message_id: UUID | None, status: str, **fields: object) -> None:
+    """Keep one report of the memory provider, as its callback would."""
+    reports.keep(
+        provider="memory",
+        reports=[
+            Report(
+                **{
+                    "provider_message_id": "",
+                    "status": status,
+                    "message_id": message_id,
+                    "raw": {"MessageStatus": status.lower()},
+                    **fields,
+                }
+            )
+        ],
+    )
+
+
+def status_of(message: Message) -> str:
+    message.refresh_from_db()
+    return message.status
+
+
+def outcomes() -> list[str]:
+    return list(DeliveryReport.objects.order_by("id").values_list("outcome", flat=True))
+
+
+@pytest.mark.parametrize(
+    ("told", "becomes"),
+    [("DELIVERED", "DELIVERED"), ("UNDELIVERED", "UNDELIVERED"), ("FAILED", "UNDELIVERED")],
+)
+def test_a_final_report_ends_a_sent_message(sent, told, becomes):
+    report(sent.pk, told, code="30003", reason="unreachable")
+
+    reports.apply()
+
+    assert status_of(sent) == becomes
+    assert sent.error_code == ("" if becomes == "DELIVERED" else "30003")
+    assert outcomes() == ["APPLIED"]
+
+
+def test_delivered_sets_the_moment_and_the_counters(sent, broadcast):
+    report(sent.pk, "DELIVERED")
+
+    reports.apply()
+
+    sent.refresh_from_db()
+    broadcast.refresh_from_db()
+    assert sent.delivered_at is not None
+    assert (broadcast.delivered, broadcast.sent, broadcast.status) == (1, 0, "COMPLETED")
+
+
+def test_it_is_found_by_the_providers_id_too(sent):
+    report(None, "DELIVERED", provider_message_id=sent.provider_message_id)
+
+    reports.apply()
+
+    assert status_of(sent) == "DELIVERED"
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_whatever_the_order_the_first_final_report_wins(sent, order):
+    for status in order:
+        report(sent.pk, status)
+        reports.apply()
+
+    first_final = next(status for status in order if status != "SENT")
+    assert status_of(sent) == first_final
+    assert outcomes().count("CONFLICT") == 1
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_same_holds_when_they_are_applied_together(sent, order):
+    for status in order:
+        report(sent.pk, status)
+
+    reports.apply()
+
+    assert status_of(sent) == next(status for status in order if status != "SENT")
+
+
+def test_a_repeated_report_changes_nothing(acme, sent):
+    for _repeat in range(3):
+        report(sent.pk, "DELIVERED")
+    reports.apply()
+    reports.apply()
+
+    assert outcomes() == ["APPLIED", "NO_CHANGE", "NO_CHANGE"]
+    assert ledger.balance(acme.pk) == ledger.Balance(available=9, spent=1)
+
+
+@pytest.mark.parametrize(
+    ("told", "becomes", "balance"),
+    [
+        ("SENT", "SENT", ledger.Balance(available=9, spent=1)),
+        ("DELIVERED", "DELIVERED", ledger.Balance(available=9, spent=1)),
+        ("UNDELIVERED", "UNDELIVERED", ledger.Balance(available=9, spent=1)),
+        ("FAILED", "FAILED", ledger.Balance(available=10)),
+    ],
+)
+def test_a_report_resolves_an_unknown_message(acme, unknown, told, becomes, balance):
+    report(unknown.pk, told, provider_message_id="SM1")
+
+    reports.apply()
+
+    assert status_of(unknown) == becomes
+    assert unknown.provider_message_id == "SM1"
+    assert ledger.balance(acme.pk) == balance
+    assert unknown.events.filter(kind=MessageEvent.Kind.RESOLVED).count() == 1
+
+
+def test_a_report_before_our_own_record_waits_for_it(broadcast, memory):
+    lane = delivery._begin(broadcast.pk)
+    assert lane is not None
+    (claimed,) = delivery._claim(lane)
+    delivery._mark(lane, [claimed.id])
+    report(claimed.id, "DELIVERED")
+    reports.apply()
+    message = broadcast.messages.get()
+    assert message.status == "SENDING"
+
+    Message.objects.update(status="UNKNOWN", unknown_since=timezone.now())
+    Broadcast.objects.update(sending=0, unknown=1)
+    DeliveryReport.objects.update(due_at=timezone.now())
+    reports.apply()
+
+    assert status_of(message) == "DELIVERED"
+
+
+def test_a_report_for_nobody_is_kept_and_given_up_after_72_hours(db, memory):
+    report(uuid4(), "DELIVERED")
+    reports.apply()
+    assert outcomes() == [""]
+    assert DeliveryReport.objects.get().due_at > timezone.now()
+
+    DeliveryReport.objects.update(
+        created_at=timezone.now() - timedelta(hours=73), due_at=timezone.now()
+    )
+    reports.apply()
+
+    assert outcomes() == ["UNMATCHED"]
+
+
+def test_reports_for_nobody_do_not_hold_up_the_others(sent, monkeypatch):
+    monkeypatch.setattr(reports, "BITE", 3)
+    for _stranger in range(7):
+        report(uuid4(), "DELIVERED")
+    report(sent.pk, "DELIVERED")
+
+    while reports.apply():
+        pass
+
+    assert status_of(sent) == "DELIVERED"
+
+
+def test_another_providers_report_does_not_move_it(sent):
+    reports.keep(
+        provider="twilio",
+        reports=[Report(provider_message_id="", status="DELIVERED", message_id=sent.pk)],
+    )
+
+    reports.apply()
+
+    assert status_of(sent) == "SENT"
+
+
+def test_a_report_that_says_nothing_is_kept_and_moves_nothing(sent):
+    report(sent.pk, "")
+
+    reports.apply()
+
+    assert status_of(sent) == "SENT"
+    assert outcomes() == ["NO_CHANGE"]
+
+
+def test_the_carriers_opt_out_in_a_report_is_kept(sent):
+    report(sent.pk, "UNDELIVERED", code="21610", opts_out=True)
+
+    reports.apply()
+
+    assert Suppression.objects.get().recipient == PHONE
+
+
+def released(message: Message) -> None:
+    """Let 72 hours pass for an unknown message, and its credits go back."""
+    from messaging.dispatching import Dispatcher
+
+    Message.objects.update(unknown_since=timezone.now() - timedelta(hours=73))
+    Dispatcher().sweep()
+    message.refresh_from_db()
+    assert message.charge == "RELEASED"
+
+
+def test_a_report_after_the_release_is_charged_when_the_balance_covers_it(acme, unknown):
+    released(unknown)
+    report(unknown.pk, "DELIVERED")
+
+    reports.apply()
+
+    assert status_of(unknown) == "DELIVERED"
+    assert unknown.charge == "CAPTURED"
+    assert ledger.balance(acme.pk) == ledger.Balance(available=9, spent=1)
+
+
+def test_a_report_after_the_release_is_uncollected_when_nothing_is_left(
+    acme, unknown, contacts, send
+):
+    released(unknown)
+    contacts(*(f"+5730012345{number:02}" for number in range(9)))
+    send()  # takes all ten credits
+    report(unknown.pk, "DELIVERED")
+
+    reports.apply()
+
+    assert status_of(unknown) == "DELIVERED"
+    assert unknown.charge == "UNCOLLECTED"
+
+
+def test_the_raw_words_are_kept_for_ever(sent):
+    report(sent.pk, "DELIVERED", raw={"MessageStatus": "delivered", "SmsSid": "SM1"})
+
+    reports.apply()
+
+    assert DeliveryReport.objects.get().raw == {"MessageStatus": "delivered", "SmsSid": "SM1"}
