@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.signals import user_logged_in
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.dispatch import receiver
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
@@ -69,7 +69,11 @@ class OrganizationPages(OrganizationAdmin):
         return (*fields, *(name for name in named if name not in own))
 
     def save_model(
-        self, request: HttpRequest, obj: Organization, form: ModelForm[Any], change: bool
+        self,
+        request: HttpRequest,
+        obj: Organization,
+        form: ModelForm[Any],
+        change: bool,  # noqa: FBT001 - Django's
     ) -> None:
         if change:
             organizations.change(
@@ -138,7 +142,7 @@ class MemberPages(OrganizationAdmin):
         self,
         request: HttpRequest,
         obj: Any = None,
-        change: bool = False,
+        change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
         **kwargs: Any,
     ) -> type[ModelForm[Any]]:
         form = super().get_form(request, obj, change, **kwargs)
@@ -157,7 +161,11 @@ class MemberPages(OrganizationAdmin):
         return (*fields, "role", "is_active") if obj.pk == member_of(request).pk else fields
 
     def save_model(
-        self, request: HttpRequest, obj: Member, form: ModelForm[Any], change: bool
+        self,
+        request: HttpRequest,
+        obj: Member,
+        form: ModelForm[Any],
+        change: bool,  # noqa: FBT001 - Django's
     ) -> None:
         by, address = member_of(request), address_of(request)
         if change:
@@ -209,6 +217,7 @@ class TermsPages(OrganizationAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Terms]:
         rows: QuerySet[Terms] = super().get_queryset(request)
+        rows = rows.annotate(in_force=Subquery(terms.published().values("pk")[:1]))
         # A draft is the platform's own until it is published.
         return rows if member_of(request).is_superuser else rows.filter(published_at__isnull=False)
 
@@ -219,8 +228,7 @@ class TermsPages(OrganizationAdmin):
     def shown_state(self, row: Terms) -> tuple[str, str]:
         if row.published_at is None:
             return "draft", _("Draft")
-        in_force = terms.current()
-        if in_force is not None and in_force.pk == row.pk:
+        if getattr(row, "in_force", None) == row.pk:
             return "current", _("In force")
         return "earlier", _("Earlier version")
 
@@ -230,7 +238,11 @@ class TermsPages(OrganizationAdmin):
         return bool(super().has_change_permission(request, obj))
 
     def save_model(
-        self, request: HttpRequest, obj: Terms, form: ModelForm[Any], change: bool
+        self,
+        request: HttpRequest,
+        obj: Terms,
+        form: ModelForm[Any],  # noqa: ARG002 - Django's signature
+        change: bool,  # noqa: ARG002, FBT001 - Django's signature
     ) -> None:
         terms.save_draft(terms=obj, member=member_of(request), address=address_of(request))
 

@@ -24,7 +24,8 @@ class SignInForm(AuthenticationForm):
         refusal = refusal_of(self.request) if self.request is not None else None
         if refusal is not None:
             return ValidationError(str(refusal), code="too_many_attempts")
-        return super().get_invalid_login_error()
+        wrong: ValidationError = super().get_invalid_login_error()
+        return wrong
 
 
 class OwnPasswordForm(AdminOwnPasswordChangeForm):

@@ -34,7 +34,7 @@ class BearerToken(BaseAuthentication):
         throttles.count(request, member)
         return member, claims
 
-    def authenticate_header(self, request: Request) -> str:
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
         return 'Bearer realm="pregon"'
 
 

@@ -28,7 +28,7 @@ class UuidV7(models.Func):
 
 
 class Row(models.Model):
-    """What every table has: a key that SQL and Python can both make, and its birth by the database's clock."""
+    """What every table has: a key that SQL and Python can both make, and its birth by one clock."""
 
     # The Python default lets the admin show an add page; the database's keeps bulk inserts ordered.
     id = models.UUIDField(primary_key=True, default=uuid4, db_default=UuidV7(), editable=False)
@@ -99,7 +99,7 @@ class Organization(Row):
 
 class MemberManager(BaseUserManager["Member"]):
     def get_by_natural_key(self, username: str | None) -> Member:
-        """Return the member with this e-mail address in any letter case, by the index that keeps it unique."""
+        """Return the member with this e-mail address in any letter case, found by its unique index."""
         return self.get(Exact(Lower("email"), Lower(models.Value(username or ""))))
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> Member:

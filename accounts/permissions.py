@@ -34,7 +34,7 @@ class AcceptedTerms(BasePermission):
     Stands after `HasRight` in `permission_classes`. Raises `terms.TermsNotAccepted` (403/1022).
     """
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 - DRF's signature
         if request.method not in SAFE_METHODS:
             terms.require_accepted(_member(request))
         return True

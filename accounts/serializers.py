@@ -118,6 +118,7 @@ class AcceptOrganizationTerms(serializers.Serializer[Any]):
 class OrganizationDetail(serializers.ModelSerializer[Organization]):
     """The member's organization, and the last terms that the asking member accepted."""
 
+    email = serializers.CharField(read_only=True)  # may be empty, which no e-mail address is
     allowedCountries = serializers.ListField(  # noqa: N815
         child=serializers.CharField(), source="allowed_countries", read_only=True
     )

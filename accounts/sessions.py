@@ -11,7 +11,7 @@ import hashlib
 import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID, uuid4
 
 from django.contrib.auth.password_validation import validate_password
@@ -135,8 +135,8 @@ def refresh(*, refresh_token: str) -> Tokens:
         family = _lock(session)
         member = _member(claims)
         alive = family.filter(blacklistedtoken=None)
-        renewable = member is not None and alive.filter(jti=claims["jti"]).exists()
-        if renewable:
+        tokens = None
+        if member is not None and alive.filter(jti=claims["jti"]).exists():
             _blacklist(alive)
             tokens = _next_tokens(
                 member,
@@ -145,9 +145,9 @@ def refresh(*, refresh_token: str) -> Tokens:
                 began_at=datetime_from_epoch(claims["auth_time"]),
             )
         else:
-            # Outside this branch nothing may raise: what is revoked must be committed.
             _blacklist(alive)
-    if not renewable:
+    # Raised only here, outside the transaction: what was revoked must be committed.
+    if tokens is None:
         raise InvalidToken(_session_is_over())
     return tokens
 
@@ -249,7 +249,8 @@ def _read(kind: type[Token], written: str) -> dict[str, Any]:
     if len(written) > LONGEST_TOKEN:
         raise InvalidToken(_not_a_token())
     try:
-        return dict(kind(written).payload)
+        # simplejwt names its own class where it takes the text of a token.
+        return dict(kind(cast("Any", written)).payload)
     except ExpiredTokenError as error:
         raise TokenExpired(_("This token has expired. Refresh it, or sign in again.")) from error
     except (TokenError, RecursionError) as error:  # the latter: a header of brackets in brackets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -29,13 +29,16 @@ class TermsPublished(Exception):
     """These terms are published: people accepted them as they are. Nothing was changed."""
 
 
+def published() -> QuerySet[Terms]:
+    """Return the versions that are published, of which the first is in force."""
+    return Terms.objects.filter(published_at__isnull=False).order_by(
+        "-published_at", "-created_at", "-id"
+    )
+
+
 def current() -> Terms | None:
     """Return the terms in force: the version that was published last. None before the first."""
-    return (
-        Terms.objects.filter(published_at__isnull=False)
-        .order_by("-published_at", "-created_at", "-id")
-        .first()
-    )
+    return published().first()
 
 
 def has_accepted(member: Member) -> bool:
@@ -49,12 +52,10 @@ def require_accepted(member: Member) -> None:
 
     Raises: TermsNotAccepted, also while no terms are published.
     """
+    accepted = TermsAcceptance.objects.filter(terms=OuterRef("pk"), member=member)
     in_force = (
-        Terms.objects.filter(published_at__isnull=False)
-        .annotate(
-            is_accepted=Exists(TermsAcceptance.objects.filter(terms=OuterRef("pk"), member=member))
-        )
-        .order_by("-published_at", "-created_at", "-id")
+        published()
+        .annotate(is_accepted=Exists(accepted))
         .values_list("version", "is_accepted")
         .first()
     )

@@ -29,10 +29,12 @@ _DIRECTIONS: Final = {
 }
 
 # The account is locked before the entry is written: two movements of one account can never wait for
-# each other, and ON CONFLICT sees what the one before it committed, which a look-up would not.
+# each other, and ON CONFLICT sees what the one before it committed, which a look-up would not. The
+# new balance comes from the locked row: PostgreSQL checks constraints on what it computes from the
+# statement's own snapshot, before it notices that the row has changed, and would refuse good movements.
 _MOVE: Final = """
 WITH account AS (
-  SELECT id, available, reserved FROM billing_creditaccount
+  SELECT id, available, reserved, spent FROM billing_creditaccount
   WHERE organization_id = %(organization_id)s
   FOR NO KEY UPDATE
 ), entry AS (
@@ -47,10 +49,10 @@ WITH account AS (
   RETURNING account_id, available_delta, reserved_delta, spent_delta
 )
 UPDATE billing_creditaccount AS moved
-SET available = moved.available + entry.available_delta,
-  reserved = moved.reserved + entry.reserved_delta,
-  spent = moved.spent + entry.spent_delta
-FROM entry WHERE moved.id = entry.account_id
+SET available = account.available + entry.available_delta,
+  reserved = account.reserved + entry.reserved_delta,
+  spent = account.spent + entry.spent_delta
+FROM account JOIN entry ON entry.account_id = account.id WHERE moved.id = account.id
 """
 
 # Asked only when nothing moved, with the account still locked: a repeat, or too few credits?

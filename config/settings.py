@@ -219,7 +219,7 @@ X_FRAME_OPTIONS = "DENY"
 APPEND_SLASH = False  # the API's addresses have no slash at their end; a redirect would lose a POST
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "var" / "static" if not PRODUCTION else BASE_DIR / "static"
+STATIC_ROOT = BASE_DIR / "static" if PRODUCTION else None  # development serves from the apps
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -223,8 +223,10 @@ class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscri
         except suppressions.InvalidRecipient as error:
             raise forms.ValidationError(str(error)) from error
 
-    def validate_constraints(self) -> None:
-        """Leave the one constraint to `suppressions.add`, which answers a repetition."""
+    def _get_validation_exclusions(self) -> set[str]:
+        # `suppressions.add` answers a repetition; the constraint would refuse it here.
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # not in the stubs
+        return excluded | {"recipient"}
 
 
 @admin.register(Suppression)

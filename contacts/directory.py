@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from contacts import phone_numbers
-from contacts.models import ContactQuerySet
+from contacts import phone_numbers, words
+from contacts.models import SEARCHED, ContactQuerySet
 
-# As in the index `contacts_contact_words`, else PostgreSQL reads every row.
-_WORDS: Final = SearchVector("name", "last_name", "email", config="simple")
 _LIKE_A_NUMBER: Final = re.compile(r"\(?\+[\d\s().\-/]+|[\d\s().\-/]{3,}")
 _LONGEST_SEARCH: Final = 200
 
@@ -22,17 +19,16 @@ def find(*, contacts: ContactQuerySet, text: str, country: str = "") -> ContactQ
     """Return those of the contacts that the text means: a number or its beginning, or words.
 
     A national number is read with `country`, and is also looked up as it was written among the
-    numbers that depend on a country. Words are the beginnings of words in names and e-mail
-    addresses, all of them. Each is answered from an index.
+    numbers that depend on a country. Of words all must begin a word of the names or the e-mail
+    address, with or without accents. Each is answered from an index.
     """
     text = text.strip()[:_LONGEST_SEARCH]
     if _LIKE_A_NUMBER.fullmatch(text):
         return contacts.filter(_of_number(text, country))
-    words = ["'" + word.replace("\\", "").replace("'", "''") + "':*" for word in text.split()]
-    if not words:
+    query = words.query(text)
+    if query is None:
         return contacts
-    query = SearchQuery(" & ".join(words), config="simple", search_type="raw")
-    return contacts.alias(words=_WORDS).filter(words=query)
+    return contacts.alias(words=words.vector(*SEARCHED)).filter(words=query)
 
 
 def remove(*, contacts: ContactQuerySet) -> int:

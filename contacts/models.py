@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import Any, Final, Self
 
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
@@ -15,7 +14,10 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Organization, Row
-from contacts import phone_numbers
+from contacts import phone_numbers, words
+
+SEARCHED: Final = ("name", "last_name", "email")
+"""The columns of a contact whose words are searched."""
 
 
 class Tag(Row):
@@ -136,18 +138,15 @@ class Contact(Row):
                 name="contacts_contact_read_as",
             ),
             # Search by the beginnings of words: `directory.find`.
-            GinIndex(
-                SearchVector("name", "last_name", "email", config="simple"),
-                name="contacts_contact_words",
-            ),
+            GinIndex(words.vector(*SEARCHED), name="contacts_contact_words"),
         ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.last_name}".strip() or str(self.pk)
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Iterable[str], values: Sequence[Any]) -> Self:
-        contact = super().from_db(db, field_names, values)
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        contact = super().from_db(*args, **kwargs)
         contact._as_read = contact._as_written()
         return contact
 

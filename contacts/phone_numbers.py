@@ -174,13 +174,14 @@ def _read(plain: str, country: str) -> Reading:
         return _INVALID
     kind = phonenumbers.number_type(parsed)
     if kind == PhoneNumberType.UNKNOWN:  # as `is_valid_number` judges; the kind is needed anyway
-        retired = _RETIRED_PREFIX.get(parsed.country_code)
-        found = retired and retired.fullmatch(phonenumbers.national_significant_number(parsed))
-        return _read(f"+{parsed.country_code}{found[1]}", NOWHERE) if found else _INVALID
+        written = phonenumbers.national_significant_number(parsed)
+        retired = _RETIRED_PREFIX.get(parsed.country_code or 0)
+        known = retired.fullmatch(written) if retired else None
+        return _read(f"+{parsed.country_code}{known[1]}", NOWHERE) if known else _INVALID
     e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    if len(e164) > 16:  # fifteen digits and the sign are all that E.164 has
-        return _INVALID
     region = phonenumbers.region_code_for_number(parsed)
+    if region is None or len(e164) > 16:  # fifteen digits and the sign are all that E.164 has
+        return _INVALID
     if region == _NO_COUNTRY:
         return Reading(e164, "", UNSUPPORTED)
     return Reading(e164, region, UNSUPPORTED if kind in _UNSUPPORTED_KINDS else "")

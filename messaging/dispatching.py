@@ -66,7 +66,8 @@ SELECT b.id, b.queued FROM messaging_broadcast b
 WHERE b.status = 'RUNNING'
   AND coalesce(b.woken_at, b.created_at) <= statement_timestamp() - %s * interval '1 second'
   AND EXISTS (SELECT FROM messaging_message m WHERE m.broadcast_id = b.id AND m.status = 'QUEUED'
-    AND m.next_attempt_at <= statement_timestamp() AND (m.expires_at IS NULL OR m.expires_at > statement_timestamp()))
+    AND m.next_attempt_at <= statement_timestamp()
+    AND (m.expires_at IS NULL OR m.expires_at > statement_timestamp()))
 ORDER BY b.woken_at NULLS FIRST, b.id
 """
 

@@ -33,18 +33,18 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def acme(db: None) -> Organization:
     """Ana's and Beto's organization."""
-    return OrganizationFactory(name="Acme", country="CO")
+    return OrganizationFactory.create(name="Acme", country="CO")
 
 
 @pytest.fixture
 def borealis(db: None) -> Organization:
     """Carla's organization, which must see nothing of Acme."""
-    return OrganizationFactory(name="Borealis", country="MX")
+    return OrganizationFactory.create(name="Borealis", country="MX")
 
 
 @pytest.fixture
 def terms_in_force(db: None) -> Terms:
-    return TermsFactory(version="2026-1")
+    return TermsFactory.create(version="2026-1")
 
 
 # --- people ---------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ def sara(acme: Organization, terms_in_force: Terms) -> Member:
 @pytest.fixture
 def beto(acme: Organization, terms_in_force: Terms) -> Member:
     """SENDER of Acme, has not accepted the terms."""
-    return MemberFactory(
+    return MemberFactory.create(
         email="beto@acme.example", name="Beto", organization=acme, role=Role.SENDER
     )
 
@@ -83,12 +83,12 @@ def carla(borealis: Organization, terms_in_force: Terms) -> Member:
 @pytest.fixture
 def root(db: None) -> Member:
     """Platform superuser: of no organization."""
-    return SuperuserFactory(email="root@platform.example", name="Root")
+    return SuperuserFactory.create(email="root@platform.example", name="Root")
 
 
 def _accepted(email: str, name: str, house: Organization, role: Role, terms: Terms) -> Member:
-    member: Member = MemberFactory(email=email, name=name, organization=house, role=role)
-    TermsAcceptanceFactory(member=member, terms=terms)
+    member = MemberFactory.create(email=email, name=name, organization=house, role=role)
+    TermsAcceptanceFactory.create(member=member, terms=terms)
     return member
 
 

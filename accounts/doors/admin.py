@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 from django.contrib import admin
 from django.core.paginator import Paginator
@@ -26,7 +26,7 @@ def member_of(request: HttpRequest) -> Member:
     return request.user
 
 
-class BoundedPaginator(Paginator):
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # no subscript at run time
     """Counts at most 10,000 rows, so that a list over millions opens as fast as one over ten."""
 
     @cached_property
@@ -54,10 +54,11 @@ class _Scoped:
         self, db: str | None, db_field: Field[Any, Any], request: HttpRequest
     ) -> QuerySet[Any]:
         """Return the rows a related field may point to: what the other model's own page would list."""
-        related = db_field.remote_field.model
+        related = cast("Any", db_field).remote_field.model
         registered = self.admin_site._registry.get(related)
         if registered is not None:
-            return registered.get_queryset(request)
+            reachable: QuerySet[Any] = registered.get_queryset(request)
+            return reachable
         rows: QuerySet[Any] = related._default_manager.using(db)
         member = member_of(request)
         if member.is_superuser or not _has_organization(related):
@@ -110,10 +111,10 @@ class OrganizationAdmin(_Scoped, ModelAdmin):
         self,
         request: HttpRequest,
         obj: Any | None = None,
-        change: bool = False,
+        change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
         **kwargs: Any,
     ) -> type[ModelForm[Any]]:
-        form = super().get_form(request, obj, change, **kwargs)
+        form: type[ModelForm[Any]] = super().get_form(request, obj, change, **kwargs)
         member = member_of(request)
         if member.is_superuser or not self.owns_organization_field:
             return form
@@ -128,7 +129,8 @@ class OrganizationAdmin(_Scoped, ModelAdmin):
 
             def _get_validation_exclusions(self) -> set[str]:
                 # Else a name that is unique in the organization would be checked by the INSERT alone.
-                return super()._get_validation_exclusions() - {"organization"}
+                excluded: set[str] = super()._get_validation_exclusions()
+                return excluded - {"organization"}
 
         return OfOrganization
 
@@ -182,13 +184,13 @@ class Evidence:
     Stands before the admin class: `class MessageAdmin(Evidence, OrganizationAdmin)`.
     """
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
         return False
 
 

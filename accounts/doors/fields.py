@@ -70,8 +70,8 @@ class MomentField(serializers.DateTimeField):
             self.fail("out_of_range")
         return moment
 
-    def to_representation(self, value: datetime | None) -> str | None:
-        return written(value) if value is not None else None
+    def to_representation(self, value: datetime) -> str:
+        return written(value)
 
 
 def written(moment: datetime) -> str:

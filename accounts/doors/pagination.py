@@ -71,7 +71,10 @@ class Pages(BasePagination):
     """
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+        self,
+        queryset: Any,
+        request: Request,
+        view: APIView | None = None,  # noqa: ARG002 - DRF's signature
     ) -> list[Any]:
         """Return the rows of the page that the request asks for.
 
@@ -81,7 +84,7 @@ class Pages(BasePagination):
         self.limit = _number(query, "limit", DEFAULT_LIMIT)
         if self.limit > LARGEST_LIMIT:
             raise ValidationError({"limit": [_("Ask for 1 to 100 rows a page.")]})
-        rows = queryset.order_by("-created_at", "-id")
+        rows: QuerySet[Any] = queryset.order_by("-created_at", "-id")
         after = _after(query)
         if after is not None:
             self.offset = after.position
@@ -176,7 +179,7 @@ class Pages(BasePagination):
             },
         }
 
-    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:  # noqa: ARG002 - spectacular's signature
         return [
             _parameter(
                 "page", "Which page, from 1. Pages end at row 10,000.", "integer", minimum=1

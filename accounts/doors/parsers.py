@@ -65,9 +65,12 @@ class AlwaysJSON(DefaultContentNegotiation):
         self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         try:
-            return super().select_renderer(request, renderers, format_suffix)
+            chosen: tuple[BaseRenderer, str] = super().select_renderer(
+                request, renderers, format_suffix
+            )
         except NotAcceptable:
             return renderers[0], str(renderers[0].media_type)
+        return chosen
 
 
 def _body(stream: IO[Any], request: Request) -> bytes:

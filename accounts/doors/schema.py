@@ -88,9 +88,9 @@ def refusals(*statuses: int, **descriptions: str) -> dict[int, OpenApiResponse]:
     return answers
 
 
-class _BearerScheme(OpenApiAuthenticationExtension):
+class _BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself
     target_class = "accounts.authentication.BearerToken"
     name = "bearer"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:  # noqa: ARG002 - spectacular's signature
         return dict(build_bearer_security_scheme_object("Authorization", "Bearer", "JWT"))

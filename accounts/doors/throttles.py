@@ -50,7 +50,7 @@ def count(request: Request, member: Member) -> None:
 class OrganizationThrottle(BaseThrottle):
     """Refuses what `count` found to be too much: 429 comes after 401 and 403, before the body is read."""
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 - DRF's signature
         self.state = _state_of(request._request)
         return self.state is None or not self.state.is_exceeded
 

@@ -22,10 +22,20 @@ from unfold.decorators import display
 from accounts.doors.admin import BoundedPaginator, OwnAutocompleteFilter
 from messaging import journeys
 from messaging.admin.evidence import EvidencePages
-from messaging.admin.filters import PeriodFilter
-from messaging.admin.labels import BROADCAST_COLORS, label, number, short_queue_id
+from messaging.admin.filters import MemberFilter, PeriodFilter
+from messaging.admin.labels import BROADCAST_COLORS, label, number, second, short_queue_id
 from messaging.models import Broadcast, Message, Skip
 
+_FURTHEST_FIRST: Final = (
+    Message.Status.DELIVERED,
+    Message.Status.SENT,
+    Message.Status.UNDELIVERED,
+    Message.Status.FAILED,
+    Message.Status.UNKNOWN,
+    Message.Status.CANCELED,
+    Message.Status.SENDING,
+    Message.Status.QUEUED,
+)
 _ID_BEGINNING: Final = re.compile(r"[0-9a-f]{4,32}")
 
 
@@ -41,6 +51,15 @@ class Share:
     @property
     def number(self) -> str:
         return number(self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One colour of the bar: where it begins and how long it is, in thousandths."""
+
+    name: str
+    start: int
+    length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +82,35 @@ class Standing:
         """The messages by status, those that came furthest first, as they stand in the bar."""
         return [
             Share(
-                name=counter,
-                text=str(Message.Status(status).label),
-                count=getattr(self.broadcast, counter),
+                name=journeys.COUNTERS[status],
+                text=str(status.label),
+                count=getattr(self.broadcast, journeys.COUNTERS[status]),
                 address=messages_of(self.broadcast.pk, status__exact=status),
             )
-            for status, counter in reversed(journeys.COUNTERS.items())
+            for status in _FURTHEST_FIRST
         ]
+
+    @property
+    def bar(self) -> list[Stretch]:
+        """The bar's colours from left to right; one message of a million shows too."""
+        stretches: list[Stretch] = []
+        start = 0
+        for share in self.shares:
+            if share.count:
+                length = max(1000 * share.count // self.broadcast.messages_total, 10)
+                stretches.append(Stretch(share.name, start, length))
+                start += length
+        return stretches
+
+    @property
+    def bar_length(self) -> int:
+        return sum(stretch.length for stretch in self.bar) or 1000
+
+    @property
+    def in_words(self) -> str:
+        """The bar for who cannot see it."""
+        told = [f"{share.text}: {share.number}" for share in self.shares if share.count]
+        return ", ".join(told) or str(_("No messages"))
 
     @property
     def messages(self) -> Share:
@@ -141,23 +182,23 @@ class BroadcastPages(EvidencePages):
 
     list_display = (
         "queue_id",
-        "created_at",
+        "moment",
         "shortened_text",
         "status_label",
-        "bar",
+        "progress_bar",
         "messages_number",
         "skipped_number",
         "credits_number",
+        "kind",
         "member",
         "organization",
-        "kind",
     )
     list_filter = (
         ("organization", OwnAutocompleteFilter),
         ("status", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("created_at", PeriodFilter),
-        ("member", OwnAutocompleteFilter),
+        ("member", MemberFilter),
     )
     list_select_related = ("organization", "member")
     ordering = ("-created_at", "-id")
@@ -196,8 +237,11 @@ class BroadcastPages(EvidencePages):
         return BoundedPaginator(*args[1:], **options)
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Broadcast], search_term: str
-    ) -> tuple[QuerySet[Broadcast], bool]:  # noqa: ARG002 - Django's signature
+        self,
+        request: HttpRequest,  # noqa: ARG002 - Django's signature
+        queryset: QuerySet[Broadcast],
+        search_term: str,
+    ) -> tuple[QuerySet[Broadcast], bool]:
         digits = search_term.strip().lower().replace("-", "")
         if not digits:
             return queryset, False
@@ -235,7 +279,7 @@ class BroadcastPages(EvidencePages):
         return Standing(broadcast).label
 
     @display(description=_("progress"))
-    def bar(self, broadcast: Broadcast) -> SafeString:
+    def progress_bar(self, broadcast: Broadcast) -> SafeString:
         return render_to_string(
             "admin/messaging/broadcast/bar.html", {"standing": Standing(broadcast)}
         )
@@ -251,3 +295,7 @@ class BroadcastPages(EvidencePages):
     @display(description=_("credits"))
     def credits_number(self, broadcast: Broadcast) -> str:
         return number(broadcast.credits)
+
+    @display(description=_("created at"))
+    def moment(self, broadcast: Broadcast) -> SafeString:
+        return second(broadcast.created_at)

@@ -19,14 +19,19 @@ from unfold.views import ChangeList
 from accounts.doors.admin import COUNTED, Evidence, OrganizationAdmin
 
 
-class FixedOrder(ChangeList):
+class EvidenceList(ChangeList):
     """A list in its own order only: any other, asked for by the address, would sort the table."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:  # noqa: ARG002 - Django's signature
         return list(self.model_admin.get_ordering(request))
 
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        # Else the page's head says how many were counted, with a link to show all of them.
+        self.full_result_count = self.result_count
 
-class OpenPage(Page):
+
+class OpenPage(Page):  # type: ignore[type-arg]  # no subscript at run time
     """A page that knows from its own rows whether another one follows."""
 
     paginator: OpenPaginator
@@ -35,14 +40,14 @@ class OpenPage(Page):
         return self.paginator.has_more
 
 
-class OpenPaginator(Paginator):
+class OpenPaginator(Paginator):  # type: ignore[type-arg]  # no subscript at run time
     """Pages of a table of millions: asks for one row more than it shows instead of counting.
 
     Pages end at row 10,000, since whoever reads that far wants a filter. How many rows there are is
     known at the last page and estimated by the planner before it.
     """
 
-    template_name = "admin/messaging/pagination.html"
+    template_name = "admin/messaging/pages.html"
     has_more = False
     shown: tuple[int, int] = (0, 0)
 
@@ -76,8 +81,9 @@ class OpenPaginator(Paginator):
 
 
 def _rounded(number: int) -> int:
-    unit = 10 ** max(len(str(number)) - 2, 0)
-    return number // unit * unit
+    """Return the next number with two digits before its zeros."""
+    unit: int = 10 ** max(len(str(number)) - 2, 0)
+    return -(-number // unit) * unit
 
 
 class EvidencePages(Evidence, OrganizationAdmin):
@@ -89,7 +95,7 @@ class EvidencePages(Evidence, OrganizationAdmin):
     list_per_page = 50
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's signature
-        return FixedOrder
+        return EvidenceList
 
     def get_paginator(
         self,

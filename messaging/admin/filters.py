@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, TextFilter
 
+from accounts.doors.admin import OwnAutocompleteFilter
 from contacts import phone_numbers
 from messaging.admin.evidence import uuid_of
 from messaging.models import Message
@@ -77,12 +78,24 @@ class StatusGroupFilter(DropdownFilter):
         return queryset if group is None else queryset.filter(status__in=sorted(group[1]))
 
 
+class MemberFilter(OwnAutocompleteFilter):
+    """Broadcasts of one member, found by name or e-mail."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.title = _("member")
+
+
 class PeriodFilter(RangeDateFilter):
     """Rows from the first moment of one day to the last of another, in the site's time zone.
 
     unfold's own compares naive midnights, leaves the last day out and reads a Spanish date as an
     English one.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.title = _("period")
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         first, last = self._written("from"), self._written("to")

@@ -19,7 +19,7 @@ from contacts import phone_numbers
 from messaging.admin import life
 from messaging.admin.evidence import EvidencePages, uuid_of
 from messaging.admin.filters import CountryFilter, QueueFilter, StatusGroupFilter
-from messaging.admin.labels import CHARGE_COLORS, MESSAGE_COLORS, label, short_queue_id
+from messaging.admin.labels import CHARGE_COLORS, label, second, short_queue_id, status_label
 from messaging.models import Message
 
 
@@ -29,7 +29,7 @@ class MessagePages(EvidencePages):
 
     list_display = (
         "recipient",
-        "created_at",
+        "moment",
         "status_label",
         "charge_label",
         "credits",
@@ -53,7 +53,7 @@ class MessagePages(EvidencePages):
     search_help_text = _("A whole number, message id, queue id or provider's id.")
     change_form_outer_after_template = "admin/messaging/message/life.html"
     fieldsets = (
-        (None, {"fields": ("recipient", "status_label", "error", "text", "contact")}),
+        (None, {"fields": ("recipient", "status_label", "error", "text", "contact", "queue_link")}),
         (_("Credits"), {"fields": ("charge_label", "segments", "credits", "country")}),
         (
             _("Record"),
@@ -62,7 +62,6 @@ class MessagePages(EvidencePages):
                 "fields": (
                     "id",
                     "organization",
-                    "queue_link",
                     "provider",
                     "provider_message_id",
                     "error_code",
@@ -107,16 +106,21 @@ class MessagePages(EvidencePages):
     ) -> HttpResponse:
         if obj is not None:
             context["moments"] = [
-                (moment, _status_label(moment.status)) for moment in life.moments(obj)
+                (moment, status_label(moment.status) if moment.status else "")
+                for moment in life.moments(obj)
             ]
         response: HttpResponse = super().render_change_form(
             request, context, *args, obj=obj, **options
         )
         return response
 
+    @display(description=_("created at"))
+    def moment(self, message: Message) -> SafeString:
+        return second(message.created_at)
+
     @display(description=_("status"))
     def status_label(self, message: Message) -> SafeString:
-        return _status_label(message.status)
+        return status_label(message.status)
 
     @display(description=_("charge"))
     def charge_label(self, message: Message) -> SafeString:
@@ -138,10 +142,6 @@ class MessagePages(EvidencePages):
     @display(description=_("text"))
     def text(self, message: Message) -> str:
         return message.broadcast.text
-
-
-def _status_label(status: str) -> SafeString | str:
-    return label(Message.Status(status).label, MESSAGE_COLORS[status]) if status else ""
 
 
 def _link_to_broadcast(message: Message, shown: str) -> SafeString:

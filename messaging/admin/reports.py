@@ -17,7 +17,7 @@ from unfold.decorators import display
 
 from accounts.doors.admin import member_of
 from messaging.admin.evidence import EvidencePages, uuid_of
-from messaging.admin.labels import MESSAGE_COLORS, OUTCOME_COLORS, label
+from messaging.admin.labels import OUTCOME_COLORS, label, second, status_label
 from messaging.models import DeliveryReport, Message
 from messaging.providers.registry import PROVIDERS
 
@@ -33,8 +33,8 @@ class ProviderFilter(DropdownFilter):
 
     def queryset(
         self,
-        request: HttpRequest,
-        queryset: QuerySet[DeliveryReport],  # noqa: ARG002 - Django's signature
+        request: HttpRequest,  # noqa: ARG002 - Django's signature
+        queryset: QuerySet[DeliveryReport],
     ) -> QuerySet[DeliveryReport]:
         return queryset.filter(provider=self.value()) if self.value() else queryset
 
@@ -45,7 +45,7 @@ class DeliveryReportPages(EvidencePages):
 
     organization_path: ClassVar[str | None] = None  # a report knows its message's id, not its row
     list_display = (
-        "created_at",
+        "moment",
         "provider",
         "status_label",
         "outcome_label",
@@ -87,9 +87,9 @@ class DeliveryReportPages(EvidencePages):
 
     def get_search_results(
         self,
-        request: HttpRequest,
+        request: HttpRequest,  # noqa: ARG002 - Django's signature
         queryset: QuerySet[DeliveryReport],
-        search_term: str,  # noqa: ARG002 - Django's signature
+        search_term: str,
     ) -> tuple[QuerySet[DeliveryReport], bool]:
         """Find reports by their message's id, and by the provider's through the message's index."""
         text = search_term.strip()
@@ -103,9 +103,7 @@ class DeliveryReportPages(EvidencePages):
 
     @display(description=_("status"))
     def status_label(self, report: DeliveryReport) -> SafeString | str:
-        if not report.status:
-            return "-"
-        return label(report.get_status_display(), MESSAGE_COLORS[report.status])
+        return status_label(report.status) if report.status else "-"
 
     @display(description=_("outcome"))
     def outcome_label(self, report: DeliveryReport) -> SafeString:
@@ -123,3 +121,7 @@ class DeliveryReportPages(EvidencePages):
     def words(self, report: DeliveryReport) -> SafeString:
         raw = json.dumps(report.raw, indent=2, ensure_ascii=False, sort_keys=True)
         return format_html('<pre class="pregon-raw">{}</pre>', raw)
+
+    @display(description=_("created at"))
+    def moment(self, report: DeliveryReport) -> SafeString:
+        return second(report.created_at)

@@ -15,7 +15,7 @@ from unfold.decorators import display
 from accounts.doors.admin import OwnAutocompleteFilter
 from messaging.admin.evidence import EvidencePages
 from messaging.admin.filters import QueueFilter
-from messaging.admin.labels import short_queue_id
+from messaging.admin.labels import second, short_queue_id
 from messaging.models import Skip
 
 
@@ -30,7 +30,7 @@ class SkipPages(EvidencePages):
         "contact",
         "duplicate_of",
         "queue_id",
-        "created_at",
+        "moment",
         "broadcast__organization",
     )
     list_filter = (
@@ -46,3 +46,7 @@ class SkipPages(EvidencePages):
     def queue_id(self, skip: Skip) -> SafeString:
         address = reverse("admin:messaging_broadcast_change", args=[skip.broadcast_id])
         return format_html('<a href="{}">{}</a>', address, short_queue_id(skip.broadcast_id))
+
+    @display(description=_("created at"))
+    def moment(self, skip: Skip) -> SafeString:
+        return second(skip.created_at)

@@ -39,7 +39,8 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     member = member_of(request)
     pages = admin.site.get_model_admin(Broadcast)
     if not pages.has_view_permission(request):
-        return {**context, "start": Start([_password_first()], [], [], is_platform=False)}
+        start = Start([_password_first()], [], [], is_platform=False)
+        return {**context, "title": _("Start"), "start": start}
     broadcasts = pages.get_queryset(request).select_related("member", "organization")
     last = [Standing(one) for one in broadcasts.order_by("-created_at", "-id")[:LAST]]
     if member.organization_id is None:
@@ -52,7 +53,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             (_("Credits spent"), number(balance.spent)),
         ]
         start = Start(list(_notices_of(member, balance)), figures, last, is_platform=False)
-    return {**context, "start": start}
+    return {**context, "title": _("Start"), "start": start}
 
 
 def _password_first() -> str:

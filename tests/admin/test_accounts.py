@@ -182,7 +182,7 @@ def test_a_field_that_is_no_reference_cannot_be_asked_for(admin_of: AdminOf, ana
 def test_drafts_of_terms_are_the_platforms_own(
     admin_of: AdminOf, ana: Member, root: Member
 ) -> None:
-    draft = TermsFactory(version="secret-draft", published_at=None)
+    draft = TermsFactory.create(version="secret-draft", published_at=None)
 
     assert "secret-draft" not in texts(admin_of(ana).get(listing("terms")))
     assert admin_of(ana).get(page(draft)).status_code == 302
@@ -349,7 +349,7 @@ def test_a_viewer_gives_no_passwords(admin_of: AdminOf, vera: Member, beto: Memb
 
 def test_markup_in_names_is_text(admin_of: AdminOf, ana: Member, acme: Organization) -> None:
     Organization.objects.filter(pk=acme.pk).update(name="<script>alert(1)</script>")
-    nora = MemberFactory(
+    nora = MemberFactory.create(
         organization=acme, name="<img src=x onerror=alert(2)>", email='"<b>"@acme.example'
     )
     client = admin_of(ana)
@@ -472,7 +472,7 @@ def test_published_terms_stay_as_they_are(
 
 
 def test_an_owner_publishes_nothing(admin_of: AdminOf, ana: Member) -> None:
-    draft = TermsFactory(version="2026-2", published_at=None)
+    draft = TermsFactory.create(version="2026-2", published_at=None)
     client = admin_of(ana)
 
     client.post(listing("terms"), {"action": "publish", "_selected_action": [str(draft.pk)]})
@@ -490,7 +490,8 @@ def test_evidence_can_only_be_read(
 ) -> None:
     audit.record(act="x", subject=ana, member=ana)
     client = admin_of(request.getfixturevalue(who))
-    row = (TermsAcceptance if model == "termsacceptance" else AuditEntry).objects.first()
+    kind: Any = TermsAcceptance if model == "termsacceptance" else AuditEntry
+    row = kind.objects.first()
 
     assert client.get(reverse(f"admin:accounts_{model}_add")).status_code == 403
     assert client.get(page(row)).status_code == 200
@@ -500,7 +501,7 @@ def test_evidence_can_only_be_read(
         listing(model),
         {"action": "delete_selected", "_selected_action": [str(row.pk)], "post": "yes"},
     )
-    assert type(row).objects.filter(pk=row.pk).exists()
+    assert kind.objects.filter(pk=row.pk).exists()
 
 
 # --- signing in (S11) and the own password --------------------------------------------------------
@@ -556,7 +557,7 @@ def test_S11_the_api_and_the_admin_count_together(
 def test_S11_the_page_does_not_say_whether_an_address_exists(
     fresh_rate_limits: None, client: Client, ana: Member, acme: Organization, email: str
 ) -> None:
-    MemberFactory(email="off@acme.example", organization=acme, is_active=False)
+    MemberFactory.create(email="off@acme.example", organization=acme, is_active=False)
 
     answer = sign_in(client, email, "wrong" if email == ana.email else PASSWORD)
 

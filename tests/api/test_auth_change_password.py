@@ -22,7 +22,7 @@ def test_the_new_password_works_and_the_old_does_not(client_of: ClientOf, ana: M
 
     assert answer.status_code == 200
     assert answer.json() == {"message": "Your password is changed. Sign in with the new one."}
-    assert sessions.sign_in(email=ana.email, password=NEW)
+    assert sessions.sign_in(email=ana.email, password=NEW).access
     with pytest.raises(sessions.WrongCredentials):
         sessions.sign_in(email=ana.email, password=PASSWORD)
 
@@ -67,7 +67,7 @@ def test_what_is_wrong_is_named_and_nothing_changes(
 
     assert (answer.status_code, answer.json()["code"]) == (400, "4000")
     assert field in answer.json()["fields"]
-    assert sessions.sign_in(email=ana.email, password=PASSWORD)
+    assert sessions.sign_in(email=ana.email, password=PASSWORD).access
 
 
 def test_guesses_at_the_current_password_are_counted(client_of: ClientOf, ana: Member) -> None:

@@ -32,7 +32,7 @@ def test_who_has_not_accepted_the_terms_sees_it(client_of: ClientOf, beto: Membe
 
 
 def test_new_terms_are_not_accepted(client_of: ClientOf, ana: Member) -> None:
-    TermsFactory(version="2026-2")
+    TermsFactory.create(version="2026-2")
 
     assert client_of(ana).get(URL).json()["termsAccepted"] is False
 

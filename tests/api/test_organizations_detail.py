@@ -53,7 +53,7 @@ def test_the_acceptance_is_the_asking_members(
 def test_after_new_terms_the_last_accepted_version_is_told(
     client_of: ClientOf, ana: Member, acme: Organization
 ) -> None:
-    TermsFactory(version="2026-2")
+    TermsFactory.create(version="2026-2")
 
     assert client_of(ana).get(url(acme)).json()["termsAcceptedVersion"] == "2026-1"
     assert TermsAcceptance.objects.count() == 1

@@ -39,7 +39,7 @@ def test_it_is_recorded(client_of: ClientOf, beto: Member, terms_in_force: Terms
 
 
 def test_it_counts_for_the_member_alone(client_of: ClientOf, beto: Member, ana: Member) -> None:
-    TermsFactory(version="2026-2")
+    TermsFactory.create(version="2026-2")
 
     client_of(ana).post(URL, {"version": "2026-2"}, format="json")
 
@@ -47,7 +47,7 @@ def test_it_counts_for_the_member_alone(client_of: ClientOf, beto: Member, ana: 
 
 
 def test_a_viewer_may_accept(client_of: ClientOf, vera: Member) -> None:
-    TermsFactory(version="2026-2")
+    TermsFactory.create(version="2026-2")
 
     assert client_of(vera).post(URL, {"version": "2026-2"}, format="json").status_code == 200
 
@@ -71,7 +71,7 @@ def test_a_second_time_is_409_and_keeps_the_first(client_of: ClientOf, ana: Memb
 def test_a_version_that_is_not_in_force_is_400(
     client_of: ClientOf, beto: Member, version: str
 ) -> None:
-    TermsFactory(version="draft", published_at=None)
+    TermsFactory.create(version="draft", published_at=None)
 
     answer = client_of(beto).post(URL, {"version": version}, format="json")
 
@@ -81,7 +81,7 @@ def test_a_version_that_is_not_in_force_is_400(
 
 
 def test_a_version_that_was_replaced_is_400(client_of: ClientOf, beto: Member) -> None:
-    TermsFactory(version="2026-2")
+    TermsFactory.create(version="2026-2")
 
     answer = client_of(beto).post(URL, {"version": "2026-1"}, format="json")
 

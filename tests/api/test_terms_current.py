@@ -36,8 +36,8 @@ def test_who_has_not_accepted_sees_it(client_of: ClientOf, beto: Member) -> None
 
 
 def test_the_newest_published_version_is_in_force(client_of: ClientOf, ana: Member) -> None:
-    TermsFactory(version="2026-2")
-    TermsFactory(version="2026-3", published_at=None)
+    TermsFactory.create(version="2026-2")
+    TermsFactory.create(version="2026-3", published_at=None)
 
     answer = client_of(ana).get(URL).json()
 
@@ -53,7 +53,7 @@ def test_without_published_terms_it_is_404(client_of: ClientOf, ana: Member) -> 
 
 
 def test_a_platform_superuser_reads_them_too(client_of: ClientOf, root: Member) -> None:
-    TermsFactory(version="2026-2")
+    TermsFactory.create(version="2026-2")
 
     assert client_of(root).get(URL).json()["accepted"] is False
 

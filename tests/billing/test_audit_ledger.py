@@ -60,7 +60,7 @@ def test_a_balance_that_was_changed_by_hand_is_found(used: CreditAccount, column
 
 
 @pytest.mark.usefixtures("writable_ledger")
-def test_B90_an_entry_that_was_deleted_is_found(used: CreditAccount) -> None:  # noqa: N802
+def test_B90_an_entry_that_was_deleted_is_found(used: CreditAccount) -> None:
     LedgerEntry.objects.get(reference="broadcast:1:a:1").delete()
 
     fault = _fault()
@@ -70,7 +70,7 @@ def test_B90_an_entry_that_was_deleted_is_found(used: CreditAccount) -> None:  #
 
 
 @pytest.mark.usefixtures("writable_ledger")
-def test_B90_an_entry_that_was_changed_is_found(used: CreditAccount) -> None:  # noqa: N802
+def test_B90_an_entry_that_was_changed_is_found(used: CreditAccount) -> None:
     LedgerEntry.objects.filter(kind="GRANT").update(amount=101, available_delta=101)
 
     assert "account_equals_its_entries: 1 AT FAULT" in _fault()

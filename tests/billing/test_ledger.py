@@ -289,7 +289,7 @@ HOSTILE = [-1, -(10**12), 2**63, 2**200, 1.0, 0.5, float("nan"), float("inf"), T
         *itertools.product(("capture", "release"), [False, *HOSTILE, Decimal(0)]),
     ],
 )
-def test_B96_what_is_no_amount_of_credits_is_refused(  # noqa: N802 - the catalogue's name
+def test_B96_what_is_no_amount_of_credits_is_refused(
     acme: Organization, root: Member, verb: str, amount: Any
 ) -> None:
     _reserved(acme, root, 100)
@@ -303,7 +303,7 @@ def test_B96_what_is_no_amount_of_credits_is_refused(  # noqa: N802 - the catalo
     assert ledger.balance(acme.pk) == Balance(available=0, reserved=100, spent=0)
 
 
-def test_B96_a_grant_has_a_ceiling(acme: Organization, root: Member) -> None:  # noqa: N802
+def test_B96_a_grant_has_a_ceiling(acme: Organization, root: Member) -> None:
     with pytest.raises(InvalidAmount, match="1 to 1000000000000"):
         ledger.grant(organization=acme, amount=10**12 + 1, member=root, note="")
 

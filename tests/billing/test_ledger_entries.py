@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
         "DELETE FROM billing_ledgerentry",
     ],
 )
-def test_B90_an_entry_is_neither_changed_nor_deleted_by_sql(  # noqa: N802 - the catalogue's name
+def test_B90_an_entry_is_neither_changed_nor_deleted_by_sql(
     acme: Organization, root: Member, statement: str
 ) -> None:
     ledger.grant(organization=acme, amount=10, member=root, note="")
@@ -85,7 +85,7 @@ def test_an_entry_that_says_something_else_than_its_kind_is_refused(
         LedgerEntry.objects.create(**(entry | change))
 
 
-def test_B96_a_balance_beyond_what_the_column_holds_moves_nothing(  # noqa: N802 - the catalogue's name
+def test_B96_a_balance_beyond_what_the_column_holds_moves_nothing(
     acme: Organization, root: Member
 ) -> None:
     ledger.grant(organization=acme, amount=1, member=root, note="")

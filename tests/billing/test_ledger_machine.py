@@ -119,7 +119,7 @@ class Movements(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-def test_B14_movements_in_any_order_come_to_what_the_model_says(root: Member) -> None:  # noqa: N802
+def test_B14_movements_in_any_order_come_to_what_the_model_says(root: Member) -> None:
     Movements.root = root
 
     run(Movements, settings=settings(max_examples=200, stateful_step_count=50, deadline=None))

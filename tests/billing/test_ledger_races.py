@@ -119,6 +119,29 @@ def test_a_movement_waits_for_the_transaction_before_it_and_sees_what_it_left(
     assert ledger.balance(acme.pk) == Balance(available=0, reserved=10, spent=0)
 
 
+def test_a_refusal_outside_any_transaction_tells_numbers_that_explain_it(
+    acme: Organization, root: Member
+) -> None:
+    ledger.grant(organization=acme, amount=10, member=root, note="")
+
+    def come_and_go(thread: int) -> list[int]:
+        shortfalls = []
+        for number in range(100):
+            reference = f"broadcast:{thread}-{number}"
+            try:
+                ledger.reserve(organization_id=acme.pk, amount=8, reference=reference)
+            except InsufficientCredits as refusal:
+                shortfalls.append(refusal.shortfall)
+            else:
+                ledger.release(organization_id=acme.pk, amount=8, reference=reference)
+        return shortfalls
+
+    shortfalls = [each for found in _all_at_once(come_and_go, range(4)) for each in found]
+
+    # Seen later, when the other's credits are back, nothing would be missing.
+    assert set(shortfalls) == {6}
+
+
 def test_movements_in_any_order_never_wait_for_each_other(acme: Organization, root: Member) -> None:
     ledger.grant(organization=acme, amount=10_000, member=root, note="")
     ledger.reserve(organization_id=acme.pk, amount=5_000, reference="broadcast:1")
@@ -139,7 +162,7 @@ def test_movements_in_any_order_never_wait_for_each_other(acme: Organization, ro
     _assert_invariants_hold(thorough=False)
 
 
-def test_B14_every_balance_read_meanwhile_is_the_sum_of_its_entries(  # noqa: N802 - the catalogue's name
+def test_B14_every_balance_read_meanwhile_is_the_sum_of_its_entries(
     acme: Organization, root: Member
 ) -> None:
     ledger.grant(organization=acme, amount=1_000, member=root, note="")

@@ -1,37 +1,38 @@
 """Rows for tests of the contacts app, and of what stands upon it."""
 
-import factory
+from factory.declarations import Sequence, SubFactory
+from factory.django import DjangoModelFactory
 
 from contacts.models import Contact, Suppression, Tag
 from tests.factories import OrganizationFactory
 
 
-class ContactFactory(factory.django.DjangoModelFactory[Contact]):
+class ContactFactory(DjangoModelFactory[Contact]):
     """An active contact with a Colombian mobile number of its own, written internationally."""
 
     class Meta:
         model = Contact
         skip_postgeneration_save = True
 
-    organization = factory.SubFactory(OrganizationFactory)
-    name = factory.Sequence(lambda n: f"Contact {n}")
-    phone = factory.Sequence(lambda n: f"+57300{n:07}")
+    organization = SubFactory(OrganizationFactory)
+    name = Sequence(lambda n: f"Contact {n}")
+    phone = Sequence(lambda n: f"+57300{n:07}")
 
 
-class TagFactory(factory.django.DjangoModelFactory[Tag]):
+class TagFactory(DjangoModelFactory[Tag]):
     class Meta:
         model = Tag
 
-    organization = factory.SubFactory(OrganizationFactory)
-    name = factory.Sequence(lambda n: f"tag {n}")
+    organization = SubFactory(OrganizationFactory)
+    name = Sequence(lambda n: f"tag {n}")
 
 
-class SuppressionFactory(factory.django.DjangoModelFactory[Suppression]):
+class SuppressionFactory(DjangoModelFactory[Suppression]):
     """An opt-out by a member, written past the verb and its audit."""
 
     class Meta:
         model = Suppression
 
-    organization = factory.SubFactory(OrganizationFactory)
-    recipient = factory.Sequence(lambda n: f"+57301{n:07}")
+    organization = SubFactory(OrganizationFactory)
+    recipient = Sequence(lambda n: f"+57301{n:07}")
     source = Suppression.Source.MEMBER

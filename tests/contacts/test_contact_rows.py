@@ -31,8 +31,8 @@ def reading(contact: Contact) -> tuple[str, str, str, str]:
 def test_the_numbers_of_the_worked_example_without_a_default_country(
     phone: str, country: str, expected: tuple[str, str, str, str]
 ) -> None:
-    contact = ContactFactory(
-        organization=OrganizationFactory(country=""), phone=phone, country=country
+    contact = ContactFactory.create(
+        organization=OrganizationFactory.create(country=""), phone=phone, country=country
     )
 
     assert reading(contact) == expected
@@ -40,13 +40,13 @@ def test_the_numbers_of_the_worked_example_without_a_default_country(
 
 
 def test_a_national_number_is_read_with_the_organizations_country(acme: Organization) -> None:
-    contact = ContactFactory(organization=acme, phone="300 123 4567")
+    contact = ContactFactory.create(organization=acme, phone="300 123 4567")
 
     assert reading(contact) == ("+573001234567", "CO", "CO", "")
 
 
 def test_a_new_default_country_rewrites_no_contact(acme: Organization) -> None:
-    contact = ContactFactory(organization=acme, phone="3001234567")
+    contact = ContactFactory.create(organization=acme, phone="3001234567")
     Organization.objects.update(country="MX")
 
     again = Contact.objects.get(pk=contact.pk)
@@ -57,7 +57,7 @@ def test_a_new_default_country_rewrites_no_contact(acme: Organization) -> None:
 
 
 def test_a_changed_number_is_read_anew_whatever_fields_are_saved(acme: Organization) -> None:
-    contact = ContactFactory(organization=acme, phone="3001234567")
+    contact = ContactFactory.create(organization=acme, phone="3001234567")
 
     contact.phone = "3007654321"
     contact.save(update_fields=["phone"])
@@ -66,7 +66,7 @@ def test_a_changed_number_is_read_anew_whatever_fields_are_saved(acme: Organizat
 
 
 def test_a_changed_country_is_read_anew(acme: Organization) -> None:
-    contact = ContactFactory(organization=acme, phone="2025550123")
+    contact = ContactFactory.create(organization=acme, phone="2025550123")
 
     contact.country = "US"
     contact.save()
@@ -75,7 +75,7 @@ def test_a_changed_country_is_read_anew(acme: Organization) -> None:
 
 
 def test_a_number_that_is_not_saved_changes_no_reading(acme: Organization) -> None:
-    contact = ContactFactory(organization=acme, phone="3001234567")
+    contact = ContactFactory.create(organization=acme, phone="3001234567")
 
     contact.phone, contact.name = "3007654321", "Renamed"
     contact.save(update_fields=["name"])
@@ -85,7 +85,7 @@ def test_a_number_that_is_not_saved_changes_no_reading(acme: Organization) -> No
 
 
 def test_a_number_set_back_after_someone_else_changed_it_is_read_anew(acme: Organization) -> None:
-    contact = ContactFactory(organization=acme, phone="3001234567")
+    contact = ContactFactory.create(organization=acme, phone="3001234567")
     other = Contact.objects.get(pk=contact.pk)
     other.phone = "3007654321"
     other.save()
@@ -98,7 +98,7 @@ def test_a_number_set_back_after_someone_else_changed_it_is_read_anew(acme: Orga
 
 
 def test_a_row_loaded_in_part_is_read_anew_too(acme: Organization) -> None:
-    pk = ContactFactory(organization=acme, phone="3001234567").pk
+    pk = ContactFactory.create(organization=acme, phone="3001234567").pk
 
     contact = Contact.objects.only("name").get(pk=pk)
     contact.phone = "3007654321"
@@ -110,7 +110,9 @@ def test_a_row_loaded_in_part_is_read_anew_too(acme: Organization) -> None:
 def test_saving_an_unchanged_contact_asks_the_database_once(
     acme: Organization, django_assert_num_queries: pytest.FixtureRequest
 ) -> None:
-    contact = Contact.objects.get(pk=ContactFactory(organization=acme, phone="3001234567").pk)
+    contact = Contact.objects.get(
+        pk=ContactFactory.create(organization=acme, phone="3001234567").pk
+    )
 
     with django_assert_num_queries(1):  # type: ignore[operator]  # pytest-django's context manager
         contact.save()
@@ -147,7 +149,7 @@ def test_a_tags_color_is_a_color(acme: Organization, color: str) -> None:
 
 
 def test_two_organizations_may_use_the_same_tag(acme: Organization, borealis: Organization) -> None:
-    TagFactory(organization=acme, name="VIP")
-    TagFactory(organization=borealis, name="VIP")
+    TagFactory.create(organization=acme, name="VIP")
+    TagFactory.create(organization=borealis, name="VIP")
 
     assert Tag.objects.filter(name="VIP").count() == 2

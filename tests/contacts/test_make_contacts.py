@@ -56,7 +56,7 @@ def test_the_range_of_a_million_is_valid_throughout(acme: Organization) -> None:
 
 
 def test_they_were_created_one_after_the_other_and_after_all_the_others(acme: Organization) -> None:
-    ContactFactory(organization=acme)
+    ContactFactory.create(organization=acme)
     make(acme, 20)
     make(acme, 20)
 
@@ -114,7 +114,7 @@ def test_what_it_cannot_do_it_says(acme: Organization, options: Any, words: str)
 
 
 def test_a_name_that_two_have_is_not_guessed(acme: Organization) -> None:
-    OrganizationFactory(name="Acme")
+    OrganizationFactory.create(name="Acme")
 
     with pytest.raises(CommandError, match="give the id"):
         make(acme)

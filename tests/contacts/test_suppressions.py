@@ -20,7 +20,7 @@ Source = Suppression.Source
 
 def add(organization: Organization, member: Member | None = None, **given: str) -> Suppression:
     given = {"recipient": "+573031234567", "source": Source.MEMBER, **given}
-    return suppressions.add(organization=organization, member=member, **given)  # type: ignore[arg-type]  # strings all
+    return suppressions.add(organization=organization, member=member, **given)
 
 
 def acts() -> list[str]:
@@ -140,7 +140,7 @@ def test_a_sender_lifts_none(acme: Organization, sara: Member) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_lift_it_at_once_one_is_recorded(acme: Organization, ana: Member) -> None:
-    suppression = SuppressionFactory(organization=acme)
+    suppression = SuppressionFactory.create(organization=acme)
     start = Barrier(2)
 
     def lift() -> None:

@@ -95,3 +95,24 @@ def table(document: str, heading: str) -> list[list[str]]:
         if line.startswith("|")
     ]
     return rows[2:]
+
+
+def variables() -> dict[str, str | None]:
+    """Every variable that config/env.py asks the environment for, with its default where it is a constant."""
+    readers = {"_text", "_words", "_number", "_one_of", "_key"}
+    found: dict[str, str | None] = {}
+    for node in ast.walk(tree(Path("config/env.py"))):
+        if not (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in readers
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            continue
+        name = str(node.args[0].value)
+        default = node.args[1] if len(node.args) > 1 else None
+        if isinstance(default, ast.Constant) and default.value != "":
+            found[name] = str(default.value)
+        else:
+            found.setdefault(name, None)
+    return found

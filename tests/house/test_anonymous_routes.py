@@ -46,7 +46,9 @@ def calls() -> Iterator[tuple[str, str, str]]:
         assert isinstance(pattern.pattern, RoutePattern), f"{route}: use path(), not re_path()"
         address = f"/{route}"
         for name, converter in pattern.pattern.converters.items():
-            kind = type(converter).__name__.removesuffix("Converter").lower().replace("string", "str")
+            kind = (
+                type(converter).__name__.removesuffix("Converter").lower().replace("string", "str")
+            )
             address = address.replace(f"<{kind}:{name}>", EXAMPLES[kind])
         view: Any = getattr(pattern.callback, "cls", None) or pattern.callback.view_class  # type: ignore[attr-defined]
         for method in METHODS:

@@ -51,7 +51,9 @@ def kind(name: str) -> type[Any]:
 
 def answered(error: type[Exception]) -> tuple[int, str] | None:
     """The first row that fits, as `api_errors.answer` finds it."""
-    return next((row for row_of, row in api_errors.TABLE.items() if issubclass(error, row_of)), None)
+    return next(
+        (row for row_of, row in api_errors.TABLE.items() if issubclass(error, row_of)), None
+    )
 
 
 DOMAIN_ERRORS = names()
@@ -92,7 +94,8 @@ def test_every_domain_error_says_something_by_itself() -> None:
 
 def codes_in_docs() -> dict[str, int]:
     return {
-        code.strip("`"): int(status) for code, status, *_ in source.table("docs/api.md", "## Error codes")
+        code.strip("`"): int(status)
+        for code, status, *_ in source.table("docs/api.md", "## Error codes")
     }
 
 

@@ -38,5 +38,7 @@ def test_every_room_with_models_has_migrations() -> None:
 def test_a_migration_is_named_for_what_it_does(path: object) -> None:
     stem = str(path).rsplit("/", 1)[-1].removesuffix(".py")
 
-    assert re.fullmatch(r"\d{4}_[a-z0-9]+(_[a-z0-9]+)+", stem), "Number, then words: 0001_organizations_members"
+    assert re.fullmatch(r"\d{4}_[a-z0-9]+(_[a-z0-9]+)+", stem), (
+        "Number, then words: 0001_organizations_members"
+    )
     assert not UNNAMED.fullmatch(stem), "Name it: makemigrations --name what_it_does"

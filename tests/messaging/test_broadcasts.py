@@ -115,7 +115,9 @@ def test_the_text_is_kept_exactly_as_given(acme, contacts, grant, send):
 
 
 def test_a_text_over_the_providers_limit_is_refused(acme, contacts, grant, ana, settings):
-    settings.SMS_PROVIDERS = ["twilio://AC00000000000000000000000000000000:t@api.twilio.com?from=%2B15005550006"]
+    settings.SMS_PROVIDERS = [
+        "twilio://AC00000000000000000000000000000000:t@api.twilio.com?from=%2B15005550006"
+    ]
     grant(acme, 100)
     contacts("+573001234567")
 
@@ -262,9 +264,13 @@ def test_nothing_is_woken_for_a_broadcast_that_rolled_back(acme, ana, contacts, 
     woken = []
     monkeypatch.setattr(broadcasts.tasks, "try_waking", lambda *args, **_: woken.append(args))
 
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
-        broadcasts.send(member=ana, audience=EVERYONE, text="Hola")
-        raise ZeroDivisionError
+    def send_and_break_off() -> None:
+        with transaction.atomic():
+            broadcasts.send(member=ana, audience=EVERYONE, text="Hola")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        send_and_break_off()
 
     assert not woken
     assert nothing_was_written(acme)

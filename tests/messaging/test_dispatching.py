@@ -168,20 +168,13 @@ def test_once_the_broker_is_known_to_be_away_it_waits_for_nothing(
     assert second.sent == 1
 
 
-def test_it_leaves_the_messages_to_the_workers_when_the_broker_is_back(
-    acme, broadcast, memory, monkeypatch, send
-):
+def test_it_leaves_the_messages_to_the_workers_when_the_broker_is_back(broadcast, memory, wakes):
     dispatcher = Dispatcher()
     dispatcher.broker_is_away = True
-    published: list[object] = []
-    monkeypatch.setattr(
-        tasks._Broker, "publish", lambda self, task, *args, **_: published.append(args)
-    )
-
     dispatcher.sweep()
 
     assert not dispatcher.broker_is_away
-    assert published == [(str(broadcast.pk), 0)]
+    assert wakes == [("messaging.drain", str(broadcast.pk), 0)]
     assert not memory.messages
 
 

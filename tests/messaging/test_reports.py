@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -42,19 +43,13 @@ def unknown(broadcast, memory) -> Message:
     return broadcast.messages.get()
 
 
-def report(message_id: UUID | None, status: str, **fields: object) -> None:
+def report(message_id: UUID | None, status: str, **fields: Any) -> None:
     """Keep one report of the memory provider, as its callback would."""
     reports.keep(
         provider="memory",
         reports=[
             Report(
-                **{
-                    "provider_message_id": "",
-                    "status": status,
-                    "message_id": message_id,
-                    "raw": {"MessageStatus": status.lower()},
-                    **fields,
-                }
+                **{"provider_message_id": "", "status": status, "message_id": message_id, **fields}
             )
         ],
     )

@@ -26,7 +26,7 @@ from tests.people import ClientOf
 
 pytestmark = pytest.mark.django_db
 
-KEY = configured.SIMPLE_JWT["SIGNING_KEY"]
+KEY: str = configured.SIMPLE_JWT["SIGNING_KEY"]
 
 
 @pytest.fixture
@@ -241,7 +241,9 @@ def test_S5_a_reuse_beside_the_next_refresh_leaves_no_token_alive(tokens: sessio
         old = sessions.sign_in(email="ana@acme.example", password=PASSWORD)
         new = sessions.refresh(refresh_token=old.refresh)
 
-        at_once(2, lambda number, pair=(old, new): refresh(pair[number].refresh))
+        both = [old.refresh, new.refresh]
+
+        at_once(2, lambda number, both=both: refresh(both[number]))
 
         session = claims_of(old.access)["sid"]
         family = OutstandingToken.objects.filter(jti__startswith=f"{session}.")
@@ -349,7 +351,7 @@ class CountingHasher(MD5PasswordHasher):
 def test_S11_an_unknown_address_costs_the_same_work_and_says_the_same(
     anonymous: APIClient, ana: Member, settings: Any, email: str
 ) -> None:
-    MemberFactory(email="off@acme.example", organization=ana.organization, is_active=False)
+    MemberFactory.create(email="off@acme.example", organization=ana.organization, is_active=False)
     settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
     CountingHasher.worked = 0
 
@@ -403,6 +405,6 @@ def test_identifying_a_member_takes_one_query(
 
 
 def test_new_terms_do_not_end_sessions(tokens: sessions.Tokens) -> None:
-    TermsFactory(version="2026-2")
+    TermsFactory.create(version="2026-2")
 
     assert me(f"Bearer {tokens.access}").status_code == 200

@@ -75,6 +75,7 @@ DEEP = [
     b"[" * 100_000,
     b'{"a": ' + b"[" * 100_000,
 ]
+GUESS = '{"email": "x", "password": "y"}'
 HOSTILE = [*NOT_AN_OBJECT, *NOT_JSON, *NUMBERS, *BYTES, *TEXTS, *DOUBLED, *DEEP]
 
 
@@ -107,22 +108,20 @@ def test_what_is_only_unusual_is_read(anonymous: APIClient, body: bytes) -> None
 
 
 @pytest.mark.parametrize("size", [256 * 1024 + 1, 3_000_000])
-def test_more_than_256_kB_is_413(anonymous: APIClient, size: int) -> None:  # noqa: N802 - the unit's own letters
+def test_more_than_256_kB_is_413(anonymous: APIClient, size: int) -> None:
     body = b'{"email": "' + b"a" * (size - 13) + b'"}'
 
     in_the_one_shape(anonymous.post(URL, body, content_type=JSON), 413, "4042")
 
 
-def test_256_kB_are_read(anonymous: APIClient) -> None:  # noqa: N802 - as above
+def test_256_kB_are_read(anonymous: APIClient) -> None:
     body = b'{"email": "' + b"a" * (256 * 1024 - 13) + b'"}'
 
     in_the_one_shape(anonymous.post(URL, body, content_type=JSON), 400, "4000")
 
 
 def test_a_body_longer_than_it_says_is_read_as_far_as_it_says(anonymous: APIClient) -> None:
-    answer = anonymous.generic(
-        "POST", URL, b'{"email": "x", "password": "y"}' + b" " * 300_000, JSON, CONTENT_LENGTH="31"
-    )
+    answer = anonymous.generic("POST", URL, GUESS + " " * 300_000, JSON, CONTENT_LENGTH="31")
 
     in_the_one_shape(answer, 401, "1001")
 
@@ -156,7 +155,7 @@ def test_a_body_longer_than_it_says_is_read_as_far_as_it_says(anonymous: APIClie
 def test_another_content_type_or_character_set_is_415(
     anonymous: APIClient, content_type: str
 ) -> None:
-    answer = anonymous.generic("POST", URL, b'{"email": "x", "password": "y"}', content_type)
+    answer = anonymous.generic("POST", URL, GUESS, content_type)
 
     in_the_one_shape(answer, 415, "4041")
 
@@ -171,7 +170,7 @@ def test_another_content_type_or_character_set_is_415(
     ],
 )
 def test_json_in_utf8_is_read(anonymous: APIClient, content_type: str) -> None:
-    answer = anonymous.generic("POST", URL, b'{"email": "x", "password": "y"}', content_type)
+    answer = anonymous.generic("POST", URL, GUESS, content_type)
 
     in_the_one_shape(answer, 401, "1001")
 
