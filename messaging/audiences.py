@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from billing import rates
 
@@ -137,14 +137,24 @@ def _parameters(rules: Rules) -> dict[str, Any]:
     }
 
 
-def has_reachable(*, rules: Rules, audience: Audience) -> bool:
-    """Return whether anybody of the audience would get a message. Cheap: the first one found decides."""
+# Contacts that were just imported are not in PostgreSQL's statistics yet: it expects one row and joins by
+# nested loops, which takes 20 s for 12,000 contacts and for ever for a million. Hashing takes 0.1 s.
+_PLANNING: Final = "SET LOCAL enable_nestloop = off"
+
+
+def estimate(*, rules: Rules, audience: Audience) -> Classified:
+    """Return what would become of the audience at this moment; write nothing."""
     statement = f"""
 WITH {_classify(audience, len(rules.countries))}
-SELECT EXISTS (SELECT FROM judged WHERE reason IS NULL OR reason = 'unread')"""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, _parameters(rules))
-        return bool(cursor.fetchone()[0])
+SELECT count(*) FILTER (WHERE reason IS NULL),
+  coalesce(sum(%(segments)s * {rates.PRICE}) FILTER (WHERE reason IS NULL), 0)::bigint,
+  coalesce(bit_xor(hashtextextended(e164, 0)) FILTER (WHERE reason IS NULL), 0),
+  (SELECT coalesce(jsonb_object_agg(reason, number), '{{}}'::jsonb) FROM (
+    SELECT reason, count(*) AS number FROM outcome WHERE reason IS NOT NULL GROUP BY reason
+  ) left_out)
+FROM outcome {rates.join("outcome.region")}"""
+    with transaction.atomic():
+        return _classified(statement, _parameters(rules))
 
 
 def write(*, broadcast_id: UUID, rules: Rules, audience: Audience) -> Classified:
@@ -186,8 +196,12 @@ FROM (
   SELECT jsonb_object_agg(reason, number) AS reasons
   FROM (SELECT reason, count(*) AS number FROM skips GROUP BY reason) counted
 ) left_out"""
-    parameters = _parameters(rules) | {"broadcast_id": broadcast_id}
+    return _classified(statement, _parameters(rules) | {"broadcast_id": broadcast_id})
+
+
+def _classified(statement: str, parameters: Mapping[str, Any]) -> Classified:
     with connection.cursor() as cursor:
+        cursor.execute(_PLANNING)
         cursor.execute(statement, parameters)
         recipients, amount, fingerprint, skipped = cursor.fetchone()
     reasons: dict[str, int] = json.loads(skipped)  # Django hands jsonb over as text

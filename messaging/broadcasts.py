@@ -99,9 +99,9 @@ def send(
         allows_special_numbers=organization.allows_special_numbers,
         segments=measure.segments,
     )
-    _require_credits_for_one(rules, audience)
     for _attempt in range(TRIES):
         number_readings.ensure(organization_id=organization.pk, countries=rules.countries)
+        _require_credits_for_one(rules, audience)
         try:
             return _retried(
                 partial(
@@ -173,11 +173,12 @@ def _require_allowed(organization: Organization, country: str) -> None:
 
 
 def _require_credits_for_one(rules: Rules, audience: Audience) -> None:
-    """Refuse early when not even one message could be paid, and there is somebody to write to."""
-    price = rules.segments * rates.lowest(rules.allowed_countries)
+    """Refuse before anything is written when not even one message could be paid."""
     available = ledger.balance(rules.organization_id).available
-    if available < price and audiences.has_reachable(rules=rules, audience=audience):
-        raise InsufficientCredits(required=price, available=available)
+    if available < rules.segments * rates.lowest(rules.allowed_countries):
+        required = audiences.estimate(rules=rules, audience=audience).credits
+        if required:  # else nobody can be reached, which costs nothing
+            raise InsufficientCredits(required=required, available=available)
 
 
 def _retried(accept: Callable[[], T]) -> T:

@@ -9,8 +9,9 @@ from django.db import connection, transaction
 from accounts import roles, terms
 from accounts.models import AuditEntry, Member, Organization, Terms
 from billing import ledger
+from contacts import number_readings
 from contacts.models import Contact, NumberReading
-from messaging import audiences, broadcasts
+from messaging import audiences, broadcasts, tasks
 from messaging.models import Broadcast, Message, Skip
 
 pytestmark = pytest.mark.usefixtures("books_balance", "memory")
@@ -53,9 +54,10 @@ def test_it_refuses_when_the_balance_does_not_cover_everybody(acme, contacts, gr
 def test_it_refuses_before_classifying_when_not_even_one_message_is_covered(acme, contacts, send):
     contacts("+573001234567")
 
-    with pytest.raises(ledger.InsufficientCredits):
-        send()
+    with pytest.raises(ledger.InsufficientCredits) as refusal:
+        send(text="a" * 161)
 
+    assert (refusal.value.required, refusal.value.available) == (2, 0)
     assert nothing_was_written(acme)
 
 
@@ -166,7 +168,7 @@ def test_a_number_that_came_in_after_the_readings_is_read_before_anything_is_kep
 ):
     grant(acme, 10)
     contacts("5512345678")
-    ensure = broadcasts.number_readings.ensure
+    ensure = number_readings.ensure
 
     def ensure_and_then_somebody_adds_a_contact(**arguments):
         read = ensure(**arguments)
@@ -174,9 +176,7 @@ def test_a_number_that_came_in_after_the_readings_is_read_before_anything_is_kep
             contacts("5512345679")
         return read
 
-    monkeypatch.setattr(
-        broadcasts.number_readings, "ensure", ensure_and_then_somebody_adds_a_contact
-    )
+    monkeypatch.setattr(number_readings, "ensure", ensure_and_then_somebody_adds_a_contact)
 
     broadcast = send(country="MX")
 
@@ -262,7 +262,7 @@ def test_nothing_is_woken_for_a_broadcast_that_rolled_back(acme, ana, contacts, 
     grant(acme, 10)
     contacts("+573001234567")
     woken = []
-    monkeypatch.setattr(broadcasts.tasks, "try_waking", lambda *args, **_: woken.append(args))
+    monkeypatch.setattr(tasks, "try_waking", lambda *args, **_: woken.append(args))
 
     def send_and_break_off() -> None:
         with transaction.atomic():
