@@ -253,7 +253,7 @@ def _read(kind: type[Token], written: str) -> dict[str, Any]:
         return dict(kind(cast("Any", written)).payload)
     except ExpiredTokenError as error:
         raise TokenExpired(_("This token has expired. Refresh it, or sign in again.")) from error
-    except (TokenError, RecursionError) as error:  # the latter: a header of brackets in brackets
+    except TokenError as error:
         raise InvalidToken(_not_a_token()) from error
 
 

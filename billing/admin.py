@@ -46,23 +46,29 @@ class GrantForm(forms.Form):
 
     organization = forms.ModelChoiceField(
         Organization.objects.order_by("name"),
-        label=_("organization"),
+        label=_("Organization"),
         empty_label=_("Select value"),
         widget=UnfoldAdminSelect2Widget,
     )
     amount = forms.IntegerField(
-        label=_("credits"),
+        label=_("Credits"),
         min_value=1,
         max_value=ledger.LARGEST_GRANT,
         widget=UnfoldAdminIntegerFieldWidget,
     )
     note = forms.CharField(
-        label=_("note"),
+        label=_("Note"),
         max_length=LedgerEntry._meta.get_field("note").max_length,
         help_text=_("Why: an invoice, a trial. It stays in the ledger; the organization reads it."),
         widget=UnfoldAdminTextInputWidget,
     )
-    movement = forms.UUIDField(widget=forms.HiddenInput)
+    movement = forms.UUIDField(
+        widget=forms.HiddenInput,
+        error_messages=dict.fromkeys(
+            ("required", "invalid"),
+            _("This page is incomplete. Open it again and repeat the grant."),
+        ),
+    )
 
 
 @admin.register(CreditAccount)

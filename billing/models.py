@@ -35,7 +35,7 @@ class CreditAccount(Row):
         ]
 
     def __str__(self) -> str:
-        return str(self.organization_id)
+        return str(self.organization)
 
 
 class LedgerEntry(Row):

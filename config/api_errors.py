@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -60,7 +61,33 @@ TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     InternalError: (503, "4090"),  # a database that only reads, as after a failover
 }
 
+_UNAVAILABLE: Final = _lazy(
+    "The service cannot reach its database right now. Try again in a few seconds."
+)
 RETRY_AFTER: Final = 5  # seconds, where nobody knows better
+
+# Python's own phrases for these two have changed from version to version.
+PHRASES: Final = {413: "Payload Too Large", 422: "Unprocessable Entity"}
+
+# Where a library's own words do not say what to do next.
+MESSAGES: Final[dict[type[Exception], Any]] = {
+    exceptions.NotAuthenticated: _lazy(
+        "Sign in first, and send the access token as: Authorization: Bearer <token>."
+    ),
+    exceptions.MethodNotAllowed: _lazy(
+        "This address does not take this method. /api/docs lists the methods of each."
+    ),
+    exceptions.UnsupportedMediaType: _lazy(
+        "Send JSON, and say so with the header: Content-Type: application/json."
+    ),
+    Http404: _lazy("There is no such thing here. Check the address and the id."),
+    exceptions.NotFound: _lazy("There is no such thing here. Check the address and the id."),
+    exceptions.PermissionDenied: _lazy("This is not allowed."),
+    InvalidReport: _lazy("The report cannot be read."),
+    OperationalError: _UNAVAILABLE,
+    InterfaceError: _UNAVAILABLE,
+    InternalError: _UNAVAILABLE,
+}
 
 # Which field of the request a domain error is about.
 FIELDS: Final[dict[type[Exception], str]] = {
@@ -79,7 +106,7 @@ def answer(error: Exception, _context: dict[str, Any]) -> Response | None:
         return None  # Django logs it with its trace and calls `server_error`
     kind, (status, code) = found
     set_rollback()
-    message: str | list[str] = str(error)
+    message: str | list[str] = str(MESSAGES.get(kind, error))
     extras: dict[str, Any] = {}
     if isinstance(error, exceptions.ValidationError):
         fields = _fields(error.detail)
@@ -98,9 +125,6 @@ def answer(error: Exception, _context: dict[str, Any]) -> Response | None:
         }
     elif isinstance(error, DatabaseError | InterfaceError):
         log.warning("database_unavailable", extra={"error": type(error).__name__})
-        message = _("The service cannot reach its database right now. Try again in a few seconds.")
-    elif isinstance(error, Http404):
-        message = _("There is no such thing here. Check the address and the id.")
     response = Response(_body(status, code, message, **extras), status=status)
     _add_headers(response, error, status)
     return response
@@ -123,7 +147,7 @@ def _body(status: int, code: str, message: str | list[str], **extras: Any) -> di
         "statusCode": status,
         "code": code,
         "message": message,
-        "error": HTTPStatus(status).phrase,
+        "error": PHRASES.get(status) or HTTPStatus(status).phrase,
         **extras,
     }
 

@@ -42,7 +42,9 @@ def _database() -> str:
 
 def _broker() -> str:
     try:
-        with broker.connection_for_read(connect_timeout=1) as link:
+        # A probe must not wait as long as a worker may.
+        patience = {"socket_timeout": 1, "socket_connect_timeout": 1}
+        with broker.connection(connect_timeout=1, transport_options=patience) as link:
             link.ensure_connection(max_retries=1, timeout=1)
     except (OSError, BrokerError):
         return "down"

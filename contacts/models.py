@@ -137,6 +137,17 @@ class Contact(Row):
                 condition=Q(deleted_at=None) & ~Q(read_as=""),
                 name="contacts_contact_read_as",
             ),
+            # The few that stand out, newest first: set aside or blocked, and not to be written to.
+            models.Index(
+                fields=["organization", "status", "created_at", "id"],
+                condition=Q(deleted_at=None) & ~Q(status="ACTIVE"),
+                name="contacts_contact_set_aside",
+            ),
+            models.Index(
+                fields=["organization", "refusal", "created_at", "id"],
+                condition=Q(deleted_at=None) & ~Q(refusal=""),
+                name="contacts_contact_refused",
+            ),
             # Search by the beginnings of words: `directory.find`.
             GinIndex(words.vector(*SEARCHED), name="contacts_contact_words"),
         ]

@@ -19,7 +19,7 @@ from billing import ledger, rates
 from billing.ledger import InsufficientCredits
 from contacts import number_readings
 from messaging import audiences, providers, sms_text, tasks
-from messaging.audiences import Audience, Rules
+from messaging.audiences import Audience, Classified, Rules
 from messaging.models import Broadcast, Kind
 from messaging.sms_text import Measure
 
@@ -176,9 +176,18 @@ def _require_credits_for_one(rules: Rules, audience: Audience) -> None:
     """Refuse before anything is written when not even one message could be paid."""
     available = ledger.balance(rules.organization_id).available
     if available < rules.segments * rates.lowest(rules.allowed_countries):
-        required = audiences.estimate(rules=rules, audience=audience).credits
-        if required:  # else nobody can be reached, which costs nothing
-            raise InsufficientCredits(required=required, available=available)
+        estimate = audiences.estimate(rules=rules, audience=audience)
+        _require_size(estimate)
+        if estimate.credits:  # else nobody can be reached, which costs nothing
+            raise InsufficientCredits(required=estimate.credits, available=available)
+
+
+def _require_size(classified: Classified) -> None:
+    if classified.audience > settings.MAX_AUDIENCE:
+        raise AudienceTooLarge(
+            _("%(audience)d contacts are more than one broadcast may have (%(most)d).")
+            % {"audience": classified.audience, "most": settings.MAX_AUDIENCE}
+        )
 
 
 def _retried(accept: Callable[[], T]) -> T:
@@ -224,11 +233,7 @@ def _accept(
         classified = audiences.write(broadcast_id=queue_id, rules=rules, audience=audience)
         if classified.unread:
             raise _Unread
-        if classified.audience > settings.MAX_AUDIENCE:
-            raise AudienceTooLarge(
-                _("%(audience)d contacts are more than one broadcast may have (%(most)d).")
-                % {"audience": classified.audience, "most": settings.MAX_AUDIENCE}
-            )
+        _require_size(classified)
         broadcast.audience = classified.audience
         broadcast.messages_total = broadcast.queued = classified.recipients
         broadcast.skipped_total = sum(classified.skipped.values())

@@ -44,8 +44,9 @@ class SendToAllSerializer(serializers.Serializer[dict[str, str]]):
         return text
 
     def validate_type(self, name: str | None) -> str:
-        kind = (name or Kind.SMS).upper()
-        if kind not in Kind.values:
+        kind = Kind.SMS.value if name is None else name.upper()
+        # Outside ASCII some letters become these in upper case: the long s of old prints is one.
+        if kind not in Kind.values or not (name or kind).isascii():
             raise serializers.ValidationError(
                 _("Use one of: %(kinds)s.") % {"kinds": ", ".join(Kind.values)},
                 code=UNSUPPORTED_TYPE,
@@ -58,7 +59,10 @@ class SendToAllSerializer(serializers.Serializer[dict[str, str]]):
         try:
             return phone_numbers.country_of(name)
         except phone_numbers.UnsupportedCountry as error:
-            raise serializers.ValidationError(str(error), code=UNSUPPORTED_COUNTRY) from error
+            raise serializers.ValidationError(
+                _("This is no country. Give two letters, as CO, or a calling code, as 57."),
+                code=UNSUPPORTED_COUNTRY,
+            ) from error
 
 
 class AcceptedMessageSerializer(serializers.Serializer[Message]):

@@ -137,6 +137,7 @@ class QueueView(OrganizationView):
         )
         changed = f"{broadcast.pk}{broadcast.updated_at.isoformat()}{broadcast.status}"
         etag = f'"{hashlib.sha256(changed.encode()).hexdigest()[:32]}"'
-        if etag in request.headers.get("If-None-Match", ""):
+        known = request.headers.get("If-None-Match", "")
+        if etag in known or known.strip() == "*":
             return Response(status=304, headers={"ETag": etag})
         return Response(BroadcastSerializer(broadcast).data, headers={"ETag": etag})

@@ -51,7 +51,7 @@ def _own(message: Message) -> Iterator[Moment]:
     yield Moment(
         message.created_at,
         _("Accepted"),
-        [_segments(message), _credits(message, _("reserved"))],
+        [_segments(message), _reserved(message)],
         status=Status.QUEUED,
     )
     if message.claimed_at is not None:
@@ -73,11 +73,7 @@ def _own(message: Message) -> Iterator[Moment]:
             _("Taken by %(provider)s") % {"provider": message.provider or _("the provider")},
             [
                 *([message.provider_message_id] if message.provider_message_id else []),
-                *(
-                    [_credits(message, _("spent"))]
-                    if message.charge == Message.Charge.CAPTURED
-                    else []
-                ),
+                *([_spent(message)] if message.charge == Message.Charge.CAPTURED else []),
             ],
             status=Status.SENT,
             raw=_raw(message.provider_metadata),
@@ -106,7 +102,7 @@ def _why(message: Message) -> list[str]:
     own = dict(Message.ErrorCode.choices)
     reason = [str(own.get(message.error_code, message.error_code)), message.error_message]
     if message.charge == Message.Charge.RELEASED:
-        reason.append(_credits(message, _("returned")))
+        reason.append(_returned(message))
     return [text for text in reason if text]
 
 
@@ -128,15 +124,26 @@ def _report(report: DeliveryReport) -> Moment:
 
 
 def _segments(message: Message) -> str:
-    return ngettext("%(count)d segment", "%(count)d segments", message.segments) % {
-        "count": message.segments
+    count = message.segments
+    return ngettext("%(count)d segment", "%(count)d segments", count) % {"count": count}
+
+
+def _reserved(message: Message) -> str:
+    count = message.credits
+    return ngettext("%(count)d credit reserved", "%(count)d credits reserved", count) % {
+        "count": count
     }
 
 
-def _credits(message: Message, what: str) -> str:
-    return ngettext("%(count)d credit %(what)s", "%(count)d credits %(what)s", message.credits) % {
-        "count": message.credits,
-        "what": what,
+def _spent(message: Message) -> str:
+    count = message.credits
+    return ngettext("%(count)d credit spent", "%(count)d credits spent", count) % {"count": count}
+
+
+def _returned(message: Message) -> str:
+    count = message.credits
+    return ngettext("%(count)d credit returned", "%(count)d credits returned", count) % {
+        "count": count
     }
 
 

@@ -73,7 +73,7 @@ def test_the_cursor_shows_every_row_once(limit: int) -> None:
     fill(45)
     rows, body = ask(limit=limit)
 
-    while body["meta"]["next"]:
+    while body["meta"]["next"] and len(rows) <= 45:
         more, body = ask(limit=limit, after=body["meta"]["next"])
         rows += more
 

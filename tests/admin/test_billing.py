@@ -31,7 +31,9 @@ def test_the_operator_is_asked_and_shown_the_consequence_and_only_then_grants(
     shown = client.post(reverse(GRANT), answers)
 
     assert ledger.balance(acme.pk).available == 10
+    assert asked.content.decode().count('name="amount"') == 1
     page = shown.content.decode()
+    assert page.count('name="amount"') == 1
     for consequence in ("500 credits", "Acme", "510", "Invoice 17", "cannot be taken back"):
         assert consequence in page
 

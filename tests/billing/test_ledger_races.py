@@ -119,7 +119,7 @@ def test_a_movement_waits_for_the_transaction_before_it_and_sees_what_it_left(
     assert ledger.balance(acme.pk) == Balance(available=0, reserved=10, spent=0)
 
 
-def test_a_refusal_outside_any_transaction_tells_numbers_that_explain_it(
+def test_credits_that_come_and_go_are_refused_only_with_numbers_that_explain_it(
     acme: Organization, root: Member
 ) -> None:
     ledger.grant(organization=acme, amount=10, member=root, note="")
@@ -138,7 +138,8 @@ def test_a_refusal_outside_any_transaction_tells_numbers_that_explain_it(
 
     shortfalls = [each for found in _all_at_once(come_and_go, range(4)) for each in found]
 
-    # Seen later, when the other's credits are back, nothing would be missing.
+    # Outside a transaction, numbers read a moment later could say that nothing is missing; and a
+    # balance computed from the statement's snapshot could break a CHECK that the real one keeps.
     assert set(shortfalls) == {6}
 
 

@@ -183,6 +183,13 @@ def test_a_brazilian_number_of_before_2016_is_refused_and_not_completed() -> Non
     assert read("+55 11 8765 4321", "").refusal == INVALID
 
 
+@pytest.mark.parametrize("number", ["+4980012345678976", "+2348001759453688"])
+def test_a_number_longer_than_e164_allows_is_refused_though_its_country_has_it(number: str) -> None:
+    assert phonenumbers.is_valid_number(phonenumbers.parse(number))
+
+    assert read(number, "").refusal == INVALID
+
+
 def test_no_emergency_number_of_any_country_is_ever_read() -> None:
     numbers = [f"{n:03d}" for n in range(1000)] + ["08", "1212", "1313", "2911", "9110"]
     read_anyway = [

@@ -1,41 +1,42 @@
 """Rows of what was sent, in any state, for tests of the pages that show them."""
 
-import factory
+from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
+from factory.django import DjangoModelFactory
 
 from messaging import journeys
 from messaging.models import Broadcast, DeliveryReport, Message, MessageEvent, Skip
 from tests.factories import MemberFactory
 
 
-class BroadcastFactory(factory.django.DjangoModelFactory[Broadcast]):
+class BroadcastFactory(DjangoModelFactory[Broadcast]):
     """A running broadcast without messages. Give the counters by status, and the skips by reason."""
 
     class Meta:
         model = Broadcast
 
-    member = factory.SubFactory(MemberFactory)
-    organization = factory.LazyAttribute(lambda row: row.member.organization)
+    member = SubFactory(MemberFactory)
+    organization = LazyAttribute(lambda row: row.member.organization)
     text = "Hola"
     encoding = "GSM-7"
     segments = 1
     status = Broadcast.Status.RUNNING
-    messages_total = factory.LazyAttribute(
+    messages_total = LazyAttribute(
         lambda row: sum(getattr(row, counter, 0) for counter in journeys.COUNTERS.values())
     )
-    skipped_by_reason = factory.LazyFunction(dict)
-    skipped_total = factory.LazyAttribute(lambda row: sum(row.skipped_by_reason.values()))
-    audience = factory.LazyAttribute(lambda row: row.messages_total + row.skipped_total)
+    skipped_by_reason = LazyFunction(dict)
+    skipped_total = LazyAttribute(lambda row: sum(row.skipped_by_reason.values()))
+    audience = LazyAttribute(lambda row: row.messages_total + row.skipped_total)
 
 
-class MessageFactory(factory.django.DjangoModelFactory[Message]):
+class MessageFactory(DjangoModelFactory[Message]):
     """A queued message. Its broadcast's counters stay as they are."""
 
     class Meta:
         model = Message
 
-    broadcast = factory.SubFactory(BroadcastFactory)
-    organization = factory.LazyAttribute(lambda row: row.broadcast.organization)
-    recipient = factory.Sequence(lambda n: f"+57300{n:07}")
+    broadcast = SubFactory(BroadcastFactory)
+    organization = LazyAttribute(lambda row: row.broadcast.organization)
+    recipient = Sequence(lambda n: f"+57300{n:07}")
     country = "CO"
     segments = 1
     credits = 1
@@ -43,25 +44,25 @@ class MessageFactory(factory.django.DjangoModelFactory[Message]):
     charge = Message.Charge.RESERVED
 
 
-class SkipFactory(factory.django.DjangoModelFactory[Skip]):
+class SkipFactory(DjangoModelFactory[Skip]):
     class Meta:
         model = Skip
 
-    broadcast = factory.SubFactory(BroadcastFactory)
+    broadcast = SubFactory(BroadcastFactory)
     phone = "123"
     reason = Skip.Reason.INVALID_NUMBER
 
 
-class MessageEventFactory(factory.django.DjangoModelFactory[MessageEvent]):
+class MessageEventFactory(DjangoModelFactory[MessageEvent]):
     class Meta:
         model = MessageEvent
 
-    message = factory.SubFactory(MessageFactory)
+    message = SubFactory(MessageFactory)
     kind = MessageEvent.Kind.PUT_BACK
     detail = "connection refused"
 
 
-class DeliveryReportFactory(factory.django.DjangoModelFactory[DeliveryReport]):
+class DeliveryReportFactory(DjangoModelFactory[DeliveryReport]):
     """A report of a message of nobody's, unless its id is given."""
 
     class Meta:
@@ -69,4 +70,4 @@ class DeliveryReportFactory(factory.django.DjangoModelFactory[DeliveryReport]):
 
     provider = "twilio"
     status = Message.Status.DELIVERED
-    raw = factory.LazyFunction(lambda: {"MessageStatus": "delivered"})
+    raw = LazyFunction(lambda: {"MessageStatus": "delivered"})

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -26,7 +27,7 @@ from tests.people import ClientOf
 
 pytestmark = pytest.mark.django_db
 
-KEY: str = configured.SIMPLE_JWT["SIGNING_KEY"]
+KEY = str(configured.SIMPLE_JWT["SIGNING_KEY"])
 
 
 @pytest.fixture
@@ -241,13 +242,15 @@ def test_S5_a_reuse_beside_the_next_refresh_leaves_no_token_alive(tokens: sessio
         old = sessions.sign_in(email="ana@acme.example", password=PASSWORD)
         new = sessions.refresh(refresh_token=old.refresh)
 
-        both = [old.refresh, new.refresh]
-
-        at_once(2, lambda number, both=both: refresh(both[number]))
+        at_once(2, partial(refresh_one, [old.refresh, new.refresh]))
 
         session = claims_of(old.access)["sid"]
         family = OutstandingToken.objects.filter(jti__startswith=f"{session}.")
         assert not family.filter(blacklistedtoken=None).exists()
+
+
+def refresh_one(tokens: list[str], number: int) -> Any:
+    return refresh(tokens[number])
 
 
 def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:

@@ -101,8 +101,11 @@ class Command(BaseCommand):
                 shutil.rmtree(self.layout.run, ignore_errors=True)  # where the path is long
 
     def _say(self, line: str) -> None:
-        self.stdout.write(line)
-        self.stdout.flush()
+        try:
+            self.stdout.write(line)
+            self.stdout.flush()
+        except OSError:
+            pass  # the terminal was closed: nobody listens, and the stop must go on
 
     def _start(self) -> None:
         self._require_free_port()
