@@ -124,9 +124,9 @@ def _running() -> Iterator[tuple[int, int, str]]:
         text=True,
     )
     for line in listing.stdout.splitlines():
-        pid, group, state, *arguments = line.split(None, 3)
+        pid, group, state, *command = line.split(None, 3)
         if not state.startswith("Z"):
-            yield int(pid), int(group), "".join(arguments).strip()
+            yield int(pid), int(group), "".join(command).strip()
 
 
 def command_of(pid: int) -> str:

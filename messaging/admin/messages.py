@@ -50,7 +50,7 @@ class MessagePages(EvidencePages):
     list_select_related = ("organization",)
     ordering = ("-id",)  # the key grows with time
     search_fields = ("id",)  # shows the box; what it finds is in get_search_results
-    search_help_text = _("A whole number, message id, queue id or provider's id.")
+    search_help_text = _("A full phone number, message id, queue id or provider's id.")
     change_form_outer_after_template = "admin/messaging/message/life.html"
     fieldsets = (
         (None, {"fields": ("recipient", "status_label", "error", "text", "contact", "queue_link")}),

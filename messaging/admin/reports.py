@@ -60,7 +60,7 @@ class DeliveryReportPages(EvidencePages):
     )
     ordering = ("-id",)
     search_fields = ("message_id",)  # shows the box; what it finds is in get_search_results
-    search_help_text = _("A whole message id or provider's id.")
+    search_help_text = _("A full message id or provider's id.")
     fields = (
         "provider",
         "status_label",

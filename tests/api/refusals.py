@@ -11,6 +11,7 @@ from accounts.models import AuditEntry
 from billing.models import CreditAccount, LedgerEntry
 from messaging.models import Broadcast, DeliveryReport, Message, Skip
 
+PHRASES = {413: "Payload Too Large"}  # Python's own phrase changed from version to version
 SHAPE = {"statusCode", "code", "message", "error"}
 OF_CREDITS = {"required", "available", "shortfall"}
 
@@ -26,7 +27,7 @@ def told(answer: Any) -> tuple[int, str]:
     assert extras <= allowed, body
     assert body["statusCode"] == status
     assert isinstance(body["code"], str)
-    assert body["error"] == {413: "Payload Too Large"}.get(status) or HTTPStatus(status).phrase
+    assert body["error"] == PHRASES.get(status, HTTPStatus(status).phrase)
     sentences = body["message"] if isinstance(body["message"], list) else [body["message"]]
     assert sentences
     assert all(isinstance(sentence, str) and sentence.strip() for sentence in sentences)
