@@ -12,11 +12,13 @@ from django.utils.translation import gettext_lazy as _lazy
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from accounts import roles, sessions, terms
 from accounts.doors import parsers
+from accounts.doors.schema import phrase
 from billing import ledger
 from contacts import phone_numbers
 from messaging import broadcasts
@@ -66,9 +68,6 @@ _UNAVAILABLE: Final = _lazy(
 )
 RETRY_AFTER: Final = 5  # seconds, where nobody knows better
 
-# Python's own phrases for these two have changed from version to version.
-PHRASES: Final = {413: "Payload Too Large", 422: "Unprocessable Entity"}
-
 # Where a library's own words do not say what to do next.
 MESSAGES: Final[dict[type[Exception], Any]] = {
     exceptions.NotAuthenticated: _lazy(
@@ -99,7 +98,7 @@ FIELDS: Final[dict[type[Exception], str]] = {
 }
 
 
-def answer(error: Exception, _context: dict[str, Any]) -> Response | None:
+def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the contract's error body for what a view raised; None for a defect, which is logged."""
     found = next(((kind, row) for kind, row in TABLE.items() if isinstance(error, kind)), None)
     if found is None:
@@ -127,6 +126,9 @@ def answer(error: Exception, _context: dict[str, Any]) -> Response | None:
         log.warning("database_unavailable", extra={"error": type(error).__name__})
     response = Response(_body(status, code, message, **extras), status=status)
     _add_headers(response, error, status)
+    if (request := context.get("request")) is not None:
+        # Whatever the view itself would write: YAML, HTML, CSV.
+        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), "application/json"
     return response
 
 
@@ -147,7 +149,7 @@ def _body(status: int, code: str, message: str | list[str], **extras: Any) -> di
         "statusCode": status,
         "code": code,
         "message": message,
-        "error": PHRASES.get(status) or HTTPStatus(status).phrase,
+        "error": phrase(status),
         **extras,
     }
 

@@ -45,7 +45,7 @@ def _broker() -> str:
         # A probe must not wait as long as a worker may.
         patience = {"socket_timeout": 1, "socket_connect_timeout": 1}
         with broker.connection(connect_timeout=1, transport_options=patience) as link:
-            link.ensure_connection(max_retries=1, timeout=1)
+            link.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)
     except (OSError, BrokerError):
         return "down"
     return "up"

@@ -53,6 +53,23 @@ class Refusal(serializers.Serializer[Any]):
         return fields
 
 
+class NotEnoughCredits(Refusal):
+    """What it would have cost, what there is, and what is missing, in credits."""
+
+    required = serializers.IntegerField()  # type: ignore[assignment]  # the metaclass takes it out
+    available = serializers.IntegerField()
+    shortfall = serializers.IntegerField()
+
+
+_SHORT: Final = {"required": 100, "available": 40, "shortfall": 60}
+
+
+def phrase(status: int) -> str:
+    """Return the name of an HTTP status, the same under every version of Python."""
+    renamed = {413: "Payload Too Large", 422: "Unprocessable Entity"}
+    return renamed.get(status) or HTTPStatus(status).phrase
+
+
 def refusals(*statuses: int, **descriptions: str) -> dict[int, OpenApiResponse]:
     """Return the documentation of these refusals; 503, which everything may answer, comes with them.
 
@@ -69,7 +86,7 @@ def refusals(*statuses: int, **descriptions: str) -> dict[int, OpenApiResponse]:
                 (word.strip("(),.") for word in told.split() if word.strip("(),.").isdigit()), code
             )
         answers[status] = OpenApiResponse(
-            Refusal,
+            NotEnoughCredits if status == HTTPStatus.PAYMENT_REQUIRED else Refusal,
             description=description,
             examples=[
                 OpenApiExample(
@@ -78,7 +95,8 @@ def refusals(*statuses: int, **descriptions: str) -> dict[int, OpenApiResponse]:
                         "statusCode": status,
                         "code": code,
                         "message": description,
-                        "error": HTTPStatus(status).phrase,
+                        "error": phrase(status),
+                        **(_SHORT if status == HTTPStatus.PAYMENT_REQUIRED else {}),
                     },
                     response_only=True,
                     status_codes=[str(status)],

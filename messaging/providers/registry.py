@@ -82,8 +82,7 @@ def _built(urls: tuple[str, ...], production: bool) -> tuple[Provider, ...]:  # 
         try:
             provider = _provider(text, production=production, taken=providers)
         except InvalidProviderURL as error:
-            # Not chained: a traceback must not lead to the text that was read.
-            raise InvalidProviderURL(f"SMS_PROVIDERS, entry {number}: {error}.") from None
+            raise InvalidProviderURL(f"SMS_PROVIDERS, entry {number}: {error}.") from error
         providers[provider.name] = provider
     return tuple(providers.values())
 

@@ -122,7 +122,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if moment.tzinfo is None:  # "-0000": the sender does not tell its zone
             moment = moment.replace(tzinfo=UTC)
         return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError, IndexError, OverflowError):
+    except (ValueError, OverflowError):
         return None
 
 

@@ -99,7 +99,16 @@ def up_without_a_broker(state_folder: Path) -> Iterator[Up]:
 
 
 def test_a_hundred_thousand_contacts_are_answered_in_little_memory_and_delivered(up: Up):
-    manage(up, "make_contacts", "--organization", demo.ORGANIZATION, "--count", str(MANY), "--seed", "7")
+    manage(
+        up,
+        "make_contacts",
+        "--organization",
+        demo.ORGANIZATION,
+        "--count",
+        str(MANY),
+        "--seed",
+        "7",
+    )
     client = Client(up)
     before = web_memory(up)
 

@@ -10,8 +10,9 @@ import psycopg
 import pytest
 import redis
 
+from config import processes
 from config.embedded import AlreadyRunning, EmbeddedError, Layout, Lock
-from config.processes import Supervisor
+from config.processes import Program, Supervisor
 from config.servers import PostgreSQL, Server, Valkey
 from tests.servers import new_state_folder
 
@@ -88,14 +89,19 @@ def test_data_outlive_a_kill_and_a_note_of_a_number_that_is_another_process_now(
     server = PostgreSQL(layout)
     with running(server, layout):
         with psycopg.connect(layout.owner_database_url, autocommit=True) as owner:
-            owner.execute("CREATE TABLE thing AS SELECT 42 AS answer")
+            owner.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         postmaster = int((layout.data / "postmaster.pid").read_text().split()[0])
         os.kill(postmaster, 9)
+    another = processes.start(
+        Program(name="x", argv=("/bin/sleep", "60"), cwd=Path("/"), account=server.account)
+    )
     note = layout.data / "postmaster.pid"
-    note.write_text(note.read_text().replace(str(postmaster), str(os.getpid()), 1))
+    note.write_text(note.read_text().replace(str(postmaster), str(another.pid), 1))
 
     with running(server, layout), psycopg.connect(layout.owner_database_url) as owner:
-        answer = owner.execute("SELECT answer FROM thing").fetchone()
+        answer = owner.execute("SELECT answer FROM kept").fetchone()
+    another.kill()
+    another.wait()
 
     assert answer == (42,)
 

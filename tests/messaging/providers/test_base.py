@@ -57,7 +57,7 @@ class Post(HTTPProvider):
         return Request(self._address, body, {"Authorization": f"App {self.credential.token}"})
 
     def parse(self, reply: Reply, payload: Any, _batch: Batch) -> Mapping[UUID, Result]:
-        if reply.status != 200:
+        if reply.status >= 400:
             return {}
         return {
             UUID(each["ref"]): Accepted(each["id"]) if "id" in each else Refused("no", "no")

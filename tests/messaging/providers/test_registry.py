@@ -159,6 +159,13 @@ def test_a_wrong_url_is_refused_in_words_without_its_secret(
     assert SECRET not in repr(caught.value)
 
 
+def test_what_could_not_be_read_is_not_repeated_by_its_cause() -> None:
+    with pytest.raises(InvalidProviderURL) as caught:
+        ProviderURL.parse(f"twilio://{ACCOUNT}@api.twilio.com:{SECRET}", production=False)
+
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
 def test_one_account_stands_in_one_entry(settings: Any) -> None:
     settings.SMS_PROVIDERS = [GOOD, GOOD]
 

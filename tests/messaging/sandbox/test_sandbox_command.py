@@ -59,7 +59,7 @@ def test_the_command_serves_without_a_database_and_stops_in_order(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--host", "0.0.0.0"), "not a loopback address"),
+        (("--host", "192.0.2.1"), "not a loopback address"),
         (("--host", "carrier.example"), "not a loopback address"),
         (("--delay", "-1"), "--delay must be"),
         (("--delay", "nan"), "--delay must be"),
