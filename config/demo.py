@@ -14,6 +14,7 @@ from billing import ledger
 from contacts import suppressions
 from contacts.models import Contact, Suppression, Tag
 
+ORGANIZATION: Final = "Pregón Demo"
 EMAIL: Final = "demo@pregon.example"
 ADMIN_EMAIL: Final = "admin@pregon.example"
 PASSWORD: Final = "pregon-demo"  # noqa: S105 - printed at every start of the demo
@@ -44,7 +45,7 @@ def fill() -> bool:
         return False
     with transaction.atomic():
         admin = Member.objects.create_superuser(ADMIN_EMAIL, PASSWORD, name="Platform admin")
-        organization = Organization.objects.create(name="Pregón Demo", email=EMAIL)
+        organization = Organization.objects.create(name=ORGANIZATION, email=EMAIL)
         demo = Member(email=EMAIL, name="Demo", organization=organization, role=Role.OWNER)
         demo.set_password(PASSWORD)
         demo.save()

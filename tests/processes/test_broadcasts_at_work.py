@@ -2,7 +2,7 @@
 
 import http.client
 import json
-import os
+import signal
 import subprocess
 import sys
 import time
@@ -86,7 +86,7 @@ def up(state_folder: Path) -> Iterator[Up]:
     running = Up(state_folder, free_port())
     running.wait_until_ready()
     yield running
-    running.stop()
+    running.end(signal.SIGINT)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def up_without_a_broker(state_folder: Path) -> Iterator[Up]:
     running = Up(state_folder, free_port(), BROKER_URL=away)
     running.wait_until_ready()
     yield running
-    running.stop()
+    running.end(signal.SIGINT)
 
 
 def test_a_hundred_thousand_contacts_are_answered_in_little_memory_and_delivered(up: Up):

@@ -1,81 +1,17 @@
 """`manage.py up`, as people start and end it."""
 
-import contextlib
-import http.client
-import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 
 from config.embedded import Layout
+from tests.processes.running import Up, free_port
 from tests.servers import new_state_folder
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as trial:
-        trial.bind(("127.0.0.1", 0))
-        port: int = trial.getsockname()[1]
-        return port
-
-
-class Up:
-    """One `manage.py up` with a state and a port of its own."""
-
-    def __init__(self, state: Path, port: int) -> None:
-        self.state, self.port = state, port
-        given = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SMS_PROVIDERS")
-        environment = {name: value for name, value in os.environ.items() if name not in given}
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "up"],
-            cwd=ROOT,
-            env=environment | {"PREGON_STATE": str(state), "PORT": str(port)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.output = ""
-
-    def wait_until_ready(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.output += line
-            if "Ctrl-C stops everything" in line:
-                return
-        pytest.fail(f"It ended instead:\n{self.output}")
-
-    def end(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        self.output += self.process.communicate(timeout=90)[0]
-        return self.process.returncode
-
-    def health(self) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        with contextlib.closing(connection):
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status
-
-    def left(self) -> list[str]:
-        """Return the command lines of everything that still runs for this state."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-                    continue
-                command = " ".join(process.cmdline())
-                if str(self.state) in command + process.environ().get("PREGON_STATE", ""):
-                    found.append(command)
-        return found
 
 
 @pytest.fixture

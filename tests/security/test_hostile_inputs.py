@@ -158,8 +158,8 @@ def test_S45_a_field_of_another_kind_is_400_and_named(
 KINDS: Final = [
     *("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "application/xml"),
     *("application/json; charset=utf-16", "application/json; charset=utf-7", "application/json; charset=bz2_codec"),
-    *("application/json; charset=unicode_escape", "application/json; charset=idna", "application/json; charset=\0"),
-    *("application/json-patch+json", "*/*", ";;;", "x" * 8_000),
+    *("application/json; charset=unicode_escape", "application/json; charset=idna"),
+    *("application/json-patch+json", ";;;", "x" * 8_000),
 ]
 
 
@@ -225,7 +225,7 @@ def test_an_address_that_is_none_is_4xx(ana_client: APIClient, path: str, method
     [
         *("format=json", "format=api", "format=xml", "_method=DELETE", "x[]=1", "x=%ff", "limit=9223372036854775808"),
         *("page=-1", "startDate=9999-12-31T23:59:59-23:59", "ordering=owner__password", "organization=" + ID),
-        *("x=" + "a" * 100_000, "&" * 5_000, "organization__id__in=" + ID, "fields=password"),
+        *("x=" + "a" * 100_000, "&" * 1_000, "organization__id__in=" + ID, "fields=password"),
     ],
     ids=lambda query: query[:30],
 )
@@ -256,30 +256,28 @@ def test_a_wrong_method_is_405_in_json(
         assert (method, *told(answer)) == (method, 405, "4040")
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
-@pytest.mark.parametrize("header", ["HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_METHOD_OVERRIDE", "HTTP_X_HTTP_METHOD"])
+@pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"])
 def test_a_method_override_is_ignored(
-    ana_client: APIClient, acme: Organization, address: str, header: str
+    ana_client: APIClient, acme: Organization, header: str
 ) -> None:
-    (method,) = ADDRESSES[address]
-    other = "GET" if method == "POST" else "POST"
-
-    with nothing_happens():
-        answer = ana_client.generic(other, of_acme(address, acme), HELLO, JSON, **{header: method})
-
-    assert told(answer) == (405, "4040")
+    for address, (method,) in ADDRESSES.items():
+        other = "GET" if method == "POST" else "POST"
+        with nothing_happens():
+            answer = ana_client.generic(
+                other, of_acme(address, acme), HELLO, JSON, headers={header: method}
+            )
+        assert (address, *told(answer)) == (address, 405, "4040")
 
 
 # --- headers --------------------------------------------------------------------------------------
-@pytest.mark.parametrize("address", ADDRESSES)
-@pytest.mark.parametrize("host", ["evil.example", "testserver.evil.example", "a b", "testserver:x", "[::1", "x" * 5_000, "é"])
+@pytest.mark.parametrize("host", ["evil.example", "testserver.evil.example", "a b", "testserver:x", "[::1", "x" * 500, "é"], ids=lambda host: host[:20])
 def test_S57_another_host_is_400_in_json(
-    ana_client: APIClient, acme: Organization, address: str, host: str
+    ana_client: APIClient, acme: Organization, host: str
 ) -> None:
-    for method in ADDRESSES[address]:
+    for address, (method,) in ADDRESSES.items():
         with nothing_happens():
             answer = ana_client.generic(method, of_acme(address, acme), HELLO, JSON, HTTP_HOST=host)
-        assert told(answer) == (400, "4000")
+        assert (address, *told(answer)) == (address, 400, "4000")
 
 
 ODD_HEADERS: Final[dict[str, dict[str, str]]] = {

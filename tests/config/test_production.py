@@ -1,0 +1,154 @@
+"""Production as it runs: clean under Django's own checks, https, JSON logs, and no start with a toy."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from pytest_django import DjangoDbBlocker
+
+from tests.api.web import ROOT, Web, database_url, serving
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOST: Final = {"Host": "sms.example.org"}
+TWILIO: Final = "twilio://AC" + "1" * 32 + ":provider-hunter2@api.twilio.com?from=%2B15005550006"
+
+
+def production(**changes: str) -> dict[str, str]:
+    given = {
+        "PREGON_ENV": "production",
+        "PUBLIC_URL": "https://sms.example.org",
+        "ALLOWED_HOSTS": "sms.example.org",
+        "DATABASE_URL": database_url(),
+        "REDIS_URL": os.environ["REDIS_URL"],
+        "BROKER_URL": os.environ["BROKER_URL"],
+        "SECRET_KEY": "django-hunter2-of-more-than-fifty-characters-0123456789",
+        "JWT_SIGNING_KEY": "jwt-hunter2-of-more-than-fifty-characters-0123456789-x",
+        "AUDIT_KEY": "audit-hunter2-of-more-than-fifty-characters-0123456789",
+        "SMS_PROVIDERS": TWILIO,
+    }
+    return {**given, **changes}
+
+
+def run(*command: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in ("PATH", "PREGON_STATE") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=kept | production(**changes),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+# --- checks ---------------------------------------------------------------------------------------
+def test_S51_djangos_own_deployment_checks_find_nothing() -> None:
+    checked = run("manage.py", "check", "--deploy", "--fail-level", "WARNING")
+
+    assert checked.returncode == 0, checked.stderr
+    assert "no issues" in checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"SMS_PROVIDERS": "console://"}, "messaging.E003"),
+        ({"SMS_PROVIDERS": f"{TWILIO}&base_url=http://127.0.0.1:9"}, "messaging.E001"),
+        ({"SMS_PROVIDERS": ""}, "messaging.E002"),
+        ({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS"),
+    ],
+    ids=lambda part: str(part)[:40],
+)
+def test_the_web_server_does_not_start_with(changes: dict[str, str], told: str) -> None:
+    started = run("-c", "import config.wsgi", **changes)
+
+    assert started.returncode != 0
+    assert told in started.stderr
+    assert "hunter2" not in started.stdout + started.stderr
+
+
+# --- served ---------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def web(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Web]:
+    log = tmp_path_factory.mktemp("production") / "log"
+    with django_db_blocker.unblock(), serving(log, **production()) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def behind_a_proxy(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Web]:
+    log = tmp_path_factory.mktemp("proxied") / "log"
+    changes = production(TRUSTED_PROXIES="127.0.0.1")
+    with django_db_blocker.unblock(), serving(log, **changes) as served:
+        yield served
+
+
+def head_of(answer: bytes) -> dict[str, str]:
+    lines = answer.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    return {"status": lines[0].split()[1]} | {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
+    }
+
+
+def get(web: Web, path: str, **headers: str) -> tuple[dict[str, str], Any]:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in (HOST | headers).items())
+    answer = web.raw(f"GET {path} HTTP/1.1\r\n{lines}Connection: close\r\n\r\n".encode())
+    return head_of(answer), answer.partition(b"\r\n\r\n")[2]
+
+
+def test_plain_http_is_sent_on_to_https(web: Web) -> None:
+    head, _ = get(web, "/api/auth/me")
+
+    assert head["status"] == "301"
+    assert head["location"] == "https://sms.example.org/api/auth/me"
+
+
+def test_a_stranger_cannot_say_that_it_was_https(web: Web) -> None:
+    head, _ = get(web, "/api/auth/me", **{"X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "on"})
+
+    assert head["status"] == "301"
+
+
+def test_probes_are_answered_in_plain_http(web: Web) -> None:
+    assert get(web, "/healthz")[0]["status"] == "200"
+    assert get(web, "/readyz")[0]["status"] == "200"
+
+
+def test_S57_another_host_is_400_in_json(web: Web) -> None:
+    head, body = get(web, "/api/auth/me", Host="evil.example")
+
+    assert (head["status"], json.loads(body)["code"]) == ("400", "4000")
+
+
+def test_S57_behind_a_proxy_of_ours_it_is_https_with_every_header(behind_a_proxy: Web) -> None:
+    head, body = get(behind_a_proxy, "/api/auth/me", **{"X-Forwarded-Proto": "https"})
+
+    assert (head["status"], json.loads(body)["code"]) == ("401", "1002")
+    assert head["strict-transport-security"] == "max-age=31536000; includeSubDomains; preload"
+    assert head["x-content-type-options"] == "nosniff"
+    assert head["x-frame-options"] == "DENY"
+    assert head["referrer-policy"] == "same-origin"
+    assert head["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_S68_every_line_that_we_log_is_json(web: Web) -> None:
+    get(web, "/api/%0d%0a%7b%22event%22:%22forged%22%7d")
+    get(web, "/api/auth/me", Host="evil\x0b{}.example")
+    get(web, "/api/auth/me", Host="evil.example")
+
+    ours = [line for line in web.log.read_text().splitlines() if "DisallowedHost" in line]
+
+    assert ours
+    assert {json.loads(line)["logger"] for line in ours} == {"django.security.DisallowedHost"}
+    assert "forged" not in web.log.read_text()
