@@ -93,8 +93,9 @@ WHERE m.id = r.id AND m.status IN ('UNKNOWN', 'SENT')
 """
 
 _SETTLE: Final = """
-UPDATE messaging_deliveryreport r SET applied_at = clock_timestamp(), outcome = done.outcome
-FROM unnest(%s::uuid[], %s::text[]) AS done(id, outcome) WHERE r.id = done.id
+UPDATE messaging_deliveryreport r SET applied_at = clock_timestamp(), outcome = done.outcome,
+  message_id = coalesce(r.message_id, done.message_id)
+FROM unnest(%s::uuid[], %s::uuid[], %s::text[]) AS done(id, message_id, outcome) WHERE r.id = done.id
 """
 
 # The longer it was waited for, the rarer it is looked for.
@@ -119,6 +120,10 @@ class _Open:
     message_id: UUID
     message_status: str
     recipient: str
+
+
+# A report, the message it was found to be about, and what came of it.
+_Settled = tuple[UUID, UUID | None, Outcome]
 
 
 def keep(*, provider: str, reports: Sequence[Report]) -> None:
@@ -164,7 +169,7 @@ def _apply_bite() -> int:
             unmatched.append((report_id, is_old))
         else:
             by_broadcast[broadcast_id].append((report_id, message_id))
-    _settle([(report_id, Outcome.UNMATCHED) for report_id, is_old in unmatched if is_old])
+    _settle([(report_id, None, Outcome.UNMATCHED) for report_id, is_old in unmatched if is_old])
     _wait([report_id for report_id, is_old in unmatched if not is_old])
     for broadcast_id in sorted(by_broadcast):
         _apply_to(broadcast_id, by_broadcast[broadcast_id])
@@ -189,11 +194,11 @@ def _apply_to(broadcast_id: UUID, pairs: Sequence[tuple[UUID, UUID]]) -> None:
 
 def _decide(
     opened: Iterable[_Open],
-) -> tuple[dict[Status, list[_Open]], list[tuple[UUID, Outcome]], list[UUID]]:
+) -> tuple[dict[Status, list[_Open]], list[_Settled], list[UUID]]:
     """Return what moves where, the outcome of each report, and the reports that came too early."""
     now: dict[UUID, str] = {}
     last: dict[UUID, tuple[Status, _Open]] = {}
-    outcomes: list[tuple[UUID, Outcome]] = []
+    outcomes: list[_Settled] = []
     early: list[UUID] = []
     for report in opened:
         status = now.setdefault(report.message_id, report.message_status)
@@ -204,11 +209,11 @@ def _decide(
         if forward is not None:
             now[report.message_id] = forward
             last[report.message_id] = (forward, report)
-            outcomes.append((report.id, Outcome.APPLIED))
+            outcomes.append((report.id, report.message_id, Outcome.APPLIED))
         elif report.status in _AGREES and status not in _AGREES[report.status]:
-            outcomes.append((report.id, Outcome.CONFLICT))
+            outcomes.append((report.id, report.message_id, Outcome.CONFLICT))
         else:
-            outcomes.append((report.id, Outcome.NO_CHANGE))
+            outcomes.append((report.id, report.message_id, Outcome.NO_CHANGE))
     moves: dict[Status, list[_Open]] = defaultdict(list)
     for forward, report in last.values():
         moves[forward].append(report)
@@ -263,10 +268,10 @@ def _collect_late(journey: Journey, ids: Sequence[UUID]) -> None:
         MessageEvent.objects.create(message_id=message_id, kind=MessageEvent.Kind.LATE)
 
 
-def _settle(outcomes: Sequence[tuple[UUID, Outcome]]) -> None:
+def _settle(outcomes: Sequence[_Settled]) -> None:
     if outcomes:
         with connection.cursor() as cursor:
-            cursor.execute(_SETTLE, [[id_ for id_, _ in outcomes], [what for _, what in outcomes]])
+            cursor.execute(_SETTLE, [list(column) for column in zip(*outcomes, strict=True)])
 
 
 def _wait(report_ids: Sequence[UUID]) -> None:

@@ -95,6 +95,7 @@ def test_it_is_found_by_the_providers_id_too(sent):
     reports.apply()
 
     assert status_of(sent) == "DELIVERED"
+    assert DeliveryReport.objects.get().message_id == sent.pk
 
 
 @pytest.mark.parametrize("order", ORDERS)
