@@ -41,7 +41,10 @@ class OrganizationPages(OrganizationAdmin):
     readonly_fields = ("id", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("name", "email", "country", "status")}),
-        (gettext_lazy("What it may send to"), {"fields": ("allowed_countries", "allows_special_numbers")}),
+        (
+            gettext_lazy("What it may send to"),
+            {"fields": ("allowed_countries", "allows_special_numbers")},
+        ),
         (gettext_lazy("Record"), {"fields": ("id", "created_at", "updated_at")}),
     )
 

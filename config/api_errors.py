@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_lazy
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -63,26 +63,26 @@ TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     InternalError: (503, "4090"),  # a database that only reads, as after a failover
 }
 
-_UNAVAILABLE: Final = _lazy(
+_UNAVAILABLE: Final = gettext_lazy(
     "The service cannot reach its database right now. Try again in a few seconds."
 )
 RETRY_AFTER: Final = 5  # seconds, where nobody knows better
 
 # Where a library's own words do not say what to do next.
 MESSAGES: Final[dict[type[Exception], Any]] = {
-    exceptions.NotAuthenticated: _lazy(
+    exceptions.NotAuthenticated: gettext_lazy(
         "Sign in first, and send the access token as: Authorization: Bearer <token>."
     ),
-    exceptions.MethodNotAllowed: _lazy(
+    exceptions.MethodNotAllowed: gettext_lazy(
         "This address does not take this method. /api/docs lists the methods of each."
     ),
-    exceptions.UnsupportedMediaType: _lazy(
+    exceptions.UnsupportedMediaType: gettext_lazy(
         "Send JSON, and say so with the header: Content-Type: application/json."
     ),
-    Http404: _lazy("There is no such thing here. Check the address and the id."),
-    exceptions.NotFound: _lazy("There is no such thing here. Check the address and the id."),
-    exceptions.PermissionDenied: _lazy("This is not allowed."),
-    InvalidReport: _lazy("The report cannot be read."),
+    Http404: gettext_lazy("There is no such thing here. Check the address and the id."),
+    exceptions.NotFound: gettext_lazy("There is no such thing here. Check the address and the id."),
+    exceptions.PermissionDenied: gettext_lazy("This is not allowed."),
+    InvalidReport: gettext_lazy("The report cannot be read."),
     OperationalError: _UNAVAILABLE,
     InterfaceError: _UNAVAILABLE,
     InternalError: _UNAVAILABLE,

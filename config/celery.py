@@ -28,7 +28,8 @@ app.conf.update(
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
         # Without these a broker that accepts and never answers hangs a request for good.
-        "socket_timeout": 5,
+        # Longer than a worker waits for its next message (1 s), shorter than a client for its answer.
+        "socket_timeout": 3,
         "socket_connect_timeout": 2,
         "socket_keepalive": True,
         "health_check_interval": 10,

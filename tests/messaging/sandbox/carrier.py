@@ -89,9 +89,11 @@ def running(reports: str = "final", delay: float = 0.05) -> Iterator[Carrier]:
         cwd=ROOT,
     )
     with process:
-        assert process.stdout is not None
-        yield Carrier(process.stdout.readline().strip())
-        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.stdout is not None
+            yield Carrier(process.stdout.readline().strip())
+        finally:
+            process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
 
 

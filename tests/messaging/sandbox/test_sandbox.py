@@ -211,6 +211,8 @@ def test_a_busy_number_gives_in_after_as_many_times_as_its_last_digit(carrier: C
         * 2
     )
     assert all(isinstance(result, Accepted) for result in results[2:])
+    carrier.ask("POST", "/_sandbox/reset")
+    assert isinstance(carrier.send("+16055550112")[1], Unavailable)
 
 
 def test_every_magic_number_may_be_a_contact_s() -> None:

@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,10 @@ from tests.messaging.sandbox.carrier import (
 )
 
 
-def command(*options: str, folder: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextmanager
+def command(*options: str, folder: Path) -> "Iterator[subprocess.Popen[str]]":
+    """The command as a process; whatever the test finds, nothing of it is left."""
+    process = subprocess.Popen(
         [sys.executable, "manage.py", "sandbox_carrier", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -34,6 +38,11 @@ def command(*options: str, folder: Path) -> "subprocess.Popen[str]":
             "REDIS_URL": "redis://127.0.0.1:9/0",
         },
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -89,3 +89,14 @@ def test_a_report_the_web_does_not_want_is_not_sent_again(carrier: Carrier, stat
     stats = carrier.stats()["reports"]
     assert (stats["pending"], stats["sent"]) == (0, 0)
     assert stats["lastFailure"].endswith(f"answered {status}")
+
+
+def test_a_reset_drops_the_reports_that_wait() -> None:
+    with running(delay=0.3) as carrier, StandIn(says(204)) as web:
+        carrier.send("+573001112233", web=web.address)
+        carrier.ask("POST", "/_sandbox/reset")
+        time.sleep(0.6)
+        stats = carrier.stats()["reports"]
+
+    assert web.requests == []
+    assert (stats["pending"], stats["sent"]) == (0, 0)
