@@ -1,7 +1,10 @@
 """What the environment says: every variable Pregón reads, with its default and its check."""
 
+import ipaddress
+import logging
 import os
 import secrets
+import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +13,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 
 from config import embedded
 
@@ -113,6 +118,45 @@ def _database_number(url: str, number: int) -> str:
     return urlsplit(url)._replace(path=f"/{number}").geturl()
 
 
+def _require_database_url(name: str, url: str) -> None:
+    """Refuse what libpq cannot read, without the trace: it would repeat the password."""
+    try:
+        fits = urlsplit(url).scheme in {"postgres", "postgresql"} and bool(conninfo_to_dict(url))
+    except (ValueError, ProgrammingError):
+        fits = False
+    if not fits:
+        raise ImproperlyConfigured(
+            f"{name} cannot be read. Write postgresql://USER:PASSWORD@HOST:5432/NAME, special characters"
+            " of the password percent-encoded."
+        ) from None
+
+
+def _networks(name: str) -> list[str]:
+    networks = _words(name)
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name} names {network!r}, which is no address and no network. Write as 10.0.0.0/8."
+            ) from error
+    return networks
+
+
+def _log_level() -> str:
+    level = _text("LOG_LEVEL", "INFO").upper()
+    if level not in logging.getLevelNamesMapping():
+        raise ImproperlyConfigured("LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    return level
+
+
+def _time_zone() -> str:
+    name = _text("TIME_ZONE", "UTC")
+    if name not in zoneinfo.available_timezones():
+        raise ImproperlyConfigured(f"TIME_ZONE is {name!r}; write one as America/Bogota.")
+    return name
+
+
 def read() -> Environment:
     """Return the environment, checked.
 
@@ -124,7 +168,7 @@ def read() -> Environment:
     port = _number("PORT", 8000, at_least=1)
     public_url = _text("PUBLIC_URL", "" if production else f"http://127.0.0.1:{port}").rstrip("/")
     scheme: Literal["http", "https"] | str = urlsplit(public_url).scheme
-    if scheme not in {"http", "https"}:
+    if scheme not in {"http", "https"} or not urlsplit(public_url).hostname:
         raise ImproperlyConfigured(
             "PUBLIC_URL must be the address carriers and people reach this site by, "
             "as https://sms.example.org"
@@ -148,16 +192,22 @@ def read() -> Environment:
         raise ImproperlyConfigured(
             "ALLOWED_HOSTS is empty. Name the hosts this site is reached by, as sms.example.org"
         )
+    database_url = _text("DATABASE_URL") or layout.database_url
+    owner_url = _text("DATABASE_OWNER_URL") or (
+        "" if _text("DATABASE_URL") else layout.owner_database_url
+    )
+    _require_database_url("DATABASE_URL", database_url)
+    if owner_url:
+        _require_database_url("DATABASE_OWNER_URL", owner_url)
     return Environment(
         production=production,
         state=state,
         port=port,
         public_url=public_url,
         allowed_hosts=hosts or ([] if production else ["localhost", "127.0.0.1", "[::1]"]),
-        trusted_proxies=_words("TRUSTED_PROXIES"),
-        database_url=_text("DATABASE_URL") or layout.database_url,
-        database_owner_url=_text("DATABASE_OWNER_URL")
-        or ("" if _text("DATABASE_URL") else layout.owner_database_url),
+        trusted_proxies=_networks("TRUSTED_PROXIES"),
+        database_url=database_url,
+        database_owner_url=owner_url,
         redis_url=redis_url or layout.redis_url,
         cache_url=_database_number(redis_url or layout.redis_url, 1),
         broker_url=_text("BROKER_URL") or redis_url or layout.broker_url,
@@ -170,9 +220,9 @@ def read() -> Environment:
         max_audience=_number("MAX_AUDIENCE", 1_000_000, at_least=1),
         delivery_lanes=_number("DELIVERY_LANES", 2, at_least=1),
         rate_limit=_text("RATE_LIMIT", "100/min"),
-        time_zone=_text("TIME_ZONE", "UTC"),
+        time_zone=_time_zone(),
         language_code=_text("LANGUAGE_CODE", "en"),
-        log_level=_text("LOG_LEVEL", "INFO").upper(),
+        log_level=_log_level(),
         admin_path=_text("ADMIN_PATH", "admin").strip("/") + "/",
         timings=timings,
         failpoints=failpoints,

@@ -18,8 +18,12 @@ _SECRETS: Final = (
         r"(?i)((?<![\w-])[\w-]{0,40}?(?:token|password|secret|authorization|api[_-]?key|signing[_-]?key)"
         r"[\w-]{0,40}[\"']?\s{0,9}[:=]\s{0,9}[\"']?)(?!\*\*\*|bearer\b|basic\b)[^\s\"',;&}]+"
     ),
+    re.compile(r"(\b\w{1,20}://[^\s/:@]{0,200}:)[^\s/@]{1,500}(?=@)"),  # the password in a URL
     # A JSON web token, wherever it stands.
     re.compile(r"()(?<![\w-])eyJ[\w-]{1,4000}\.[\w-]{1,4000}(?:\.[\w-]{0,400})?"),
+)
+_SECRET_NAME: Final = re.compile(
+    r"(?i)token|password|secret|authorization|api[_-]?key|signing[_-]?key"
 )
 _LONGEST: Final = 4_000  # characters of one message, field or trace
 _KEPT_DIGITS: Final = 3
@@ -47,22 +51,30 @@ def _masked_value(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _masked_value(inner) for key, inner in value.items()}
+        return {str(name): _masked_field(str(name), inner) for name, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_masked_value(inner) for inner in value]
     return masked(str(value))
+
+
+def _masked_field(name: str, value: Any) -> Any:
+    return "***" if _SECRET_NAME.search(name) else _masked_value(value)
 
 
 class PersonalDataFilter(logging.Filter):
     """Masks what identifies a person or opens a door: in the event, its fields and its trace."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = masked(record.getMessage()), None
+        try:
+            event = record.getMessage()
+        except (TypeError, ValueError, KeyError):  # somebody's line that does not fit its arguments
+            event = f"{record.msg!r} {record.args!r}"
+        record.msg, record.args = masked(event), None
         if record.exc_info:
             record.exc_text = masked(logging.Formatter().formatException(record.exc_info))
             record.exc_info = None
         for name in vars(record).keys() - _OF_EVERY_RECORD:
-            setattr(record, name, _masked_value(getattr(record, name)))
+            setattr(record, name, _masked_field(name, getattr(record, name)))
         return True
 
 

@@ -57,5 +57,7 @@ def _everything() -> dict[str, Any]:
     rows = (Broadcast, Message, Skip, LedgerEntry, AuditEntry, DeliveryReport)
     return {
         **{model.__name__: model._default_manager.count() for model in rows},
-        "balances": sorted(CreditAccount.objects.values_list("id", "available", "reserved", "spent")),
+        "balances": sorted(
+            CreditAccount.objects.values_list("id", "available", "reserved", "spent")
+        ),
     }

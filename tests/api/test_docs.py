@@ -10,7 +10,12 @@ from django.test import Client
 pytestmark = pytest.mark.django_db
 
 # What loads a thing, and the directive that allows it.
-DIRECTIVE: Final = {"script": "script-src", "img": "img-src", "link": "style-src", "iframe": "frame-src"}
+DIRECTIVE: Final = {
+    "script": "script-src",
+    "img": "img-src",
+    "link": "style-src",
+    "iframe": "frame-src",
+}
 
 
 class Page(HTMLParser):
@@ -102,14 +107,18 @@ def test_it_sends_the_schema_to_no_validator(page: Page) -> None:
     assert "/api/schema" in page.script
 
 
-@pytest.mark.parametrize("path", ["/api/schema", "/api/auth/me", "/api/messages/sms/all", "/api/nothing", "/api"])
+@pytest.mark.parametrize(
+    "path", ["/api/schema", "/api/auth/me", "/api/messages/sms/all", "/api/nothing", "/api"]
+)
 def test_everything_else_under_api_has_the_strictest_policy(path: str) -> None:
     policy = Client().get(path)["Content-Security-Policy"]
 
     assert policy == "default-src 'none'; frame-ancestors 'none'"
 
 
-@pytest.mark.parametrize("path", ["/api/docs", "/api/schema", "/api/auth/me", "/api/nothing", "/healthz"])
+@pytest.mark.parametrize(
+    "path", ["/api/docs", "/api/schema", "/api/auth/me", "/api/nothing", "/healthz"]
+)
 def test_S57_the_headers_of_every_answer(path: str) -> None:
     answer = Client().get(path)
 

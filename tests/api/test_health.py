@@ -112,7 +112,9 @@ def test_S71_they_name_nobody_and_no_secret(
 ) -> None:
     said = Client().get(path).content.decode()
 
-    assert not [word for word in (acme.name, ana.email, settings.SECRET_KEY, "valkey") if word in said]
+    assert not [
+        word for word in (acme.name, ana.email, settings.SECRET_KEY, "valkey") if word in said
+    ]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
@@ -131,7 +133,9 @@ def test_anybody_may_ask_as_often_as_he_likes(
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_they_are_read_and_not_written(path: str) -> None:
     assert Client().head(path).status_code == 200
-    assert {Client().generic(method, path).status_code for method in ("POST", "PUT", "DELETE")} == {405}
+    assert {Client().generic(method, path).status_code for method in ("POST", "PUT", "DELETE")} == {
+        405
+    }
 
 
 def test_a_token_that_is_none_does_not_make_them_fail() -> None:

@@ -36,7 +36,9 @@ def memory(settings: Settings) -> Memory:
 @pytest.fixture
 def broadcast(memory: Memory, ana: Member) -> Broadcast:
     """Three messages of Ana's, and two contacts without one."""
-    return sent_broadcast(ana, "+573001234567", "+573001234568", "+573001234569", "3001234567", "123")
+    return sent_broadcast(
+        ana, "+573001234567", "+573001234568", "+573001234569", "3001234567", "123"
+    )
 
 
 def url(queue_id: object) -> str:
@@ -109,7 +111,11 @@ def test_it_says_what_became_of_the_messages(
 
 @pytest.mark.parametrize("delivered", [False, True])
 def test_the_numbers_add_up(
-    client_of: ClientOf, ana: Member, broadcast: Broadcast, memory: Memory, delivered: bool  # noqa: FBT001 - a parameter of pytest's
+    client_of: ClientOf,
+    ana: Member,
+    broadcast: Broadcast,
+    memory: Memory,
+    delivered: bool,  # noqa: FBT001 - a parameter of pytest's
 ) -> None:
     if delivered:
         memory.will_answer("+573001234568", Refused("21211", "the number is not valid"))
@@ -126,7 +132,7 @@ def test_the_numbers_add_up(
 
 
 def test_the_text_is_as_it_was_given(client_of: ClientOf, ana: Member, memory: Memory) -> None:
-    text = "  Hola\r\n\"señora\" \U0001f600 </script> \\u0041 "
+    text = '  Hola\r\n"señora" \U0001f600 </script> \\u0041 '
     broadcast = sent_broadcast(ana, "+573001234567", text=text)
 
     assert client_of(ana).get(url(broadcast.pk)).json()["message"] == text
@@ -246,7 +252,12 @@ def test_it_counts_against_the_limit(
     [
         *("1", "x", "null", "undefined", "..", "%2e%2e", "%00", "0d6a8cf9", "0" * 32, "0" * 5_000),
         *("0d6a8cf9-8d7c-4f27-9a0c-5b8c3f7a6f1g", "0d6a8cf9-8d7c-4f27-9a0c-5b8c3f7a6f10/"),
-        *("0D6A8CF9-8D7C-4F27-9A0C-5B8C3F7A6F10", "{0d6a8cf9-8d7c-4f27-9a0c-5b8c3f7a6f10}", "é", "' OR 1=1"),
+        *(
+            "0D6A8CF9-8D7C-4F27-9A0C-5B8C3F7A6F10",
+            "{0d6a8cf9-8d7c-4f27-9a0c-5b8c3f7a6f10}",
+            "é",
+            "' OR 1=1",
+        ),
     ],
 )
 def test_what_is_no_id_is_4xx_in_json(client_of: ClientOf, ana: Member, queue_id: str) -> None:
@@ -266,7 +277,9 @@ def test_another_method_is_405_and_changes_nothing(
     client = client_of(ana)
 
     with nothing_happens():
-        answer = client.generic(method, url(broadcast.pk), '{"status": "CANCELED"}', "application/json")
+        answer = client.generic(
+            method, url(broadcast.pk), '{"status": "CANCELED"}', "application/json"
+        )
 
     assert told(answer) == (405, "4040")
     assert set(answer["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
@@ -274,14 +287,18 @@ def test_another_method_is_405_and_changes_nothing(
     assert broadcast.status == "RUNNING"
 
 
-def test_a_head_has_the_headers_alone(client_of: ClientOf, ana: Member, broadcast: Broadcast) -> None:
+def test_a_head_has_the_headers_alone(
+    client_of: ClientOf, ana: Member, broadcast: Broadcast
+) -> None:
     answer = client_of(ana).head(url(broadcast.pk))
 
     assert answer.status_code == 200
     assert "ETag" in answer
 
 
-def test_a_paused_broadcast_says_why(client_of: ClientOf, ana: Member, broadcast: Broadcast) -> None:
+def test_a_paused_broadcast_says_why(
+    client_of: ClientOf, ana: Member, broadcast: Broadcast
+) -> None:
     Broadcast.objects.filter(pk=broadcast.pk).update(status="PAUSED", paused_because="no_progress")
 
     body = client_of(ana).get(url(broadcast.pk)).json()
@@ -311,7 +328,11 @@ def test_B07_a_database_that_is_away_is_503(
 
 
 def test_it_asks_the_database_little(
-    client_of: ClientOf, ana: Member, acme: Organization, broadcast: Broadcast, django_assert_max_num_queries: Any
+    client_of: ClientOf,
+    ana: Member,
+    acme: Organization,
+    broadcast: Broadcast,
+    django_assert_max_num_queries: Any,
 ) -> None:
     client = client_of(ana)
 

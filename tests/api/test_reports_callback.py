@@ -99,8 +99,12 @@ def test_a_report_without_our_own_id_is_found_by_the_carriers(message: Message) 
     assert message.status == "DELIVERED"
 
 
-@pytest.mark.parametrize("forged", ["m={other}&s={s}", "m={m}&s=x", "m={m}", "m={m}&s=", "m=x&s=x", "s={s}"])
-def test_a_message_id_that_we_did_not_sign_counts_for_nothing(message: Message, forged: str) -> None:
+@pytest.mark.parametrize(
+    "forged", ["m={other}&s={s}", "m={m}&s=x", "m={m}", "m={m}&s=", "m=x&s=x", "s={s}"]
+)
+def test_a_message_id_that_we_did_not_sign_counts_for_nothing(
+    message: Message, forged: str
+) -> None:
     _, _, query = path_of(message).partition("?")
     ours = dict(pair.split("=", 1) for pair in query.split("&"))
 
@@ -171,7 +175,9 @@ def test_B72_the_same_report_again_changes_nothing(message: Message) -> None:
     assert message.broadcast.delivered == 1
 
 
-@pytest.mark.parametrize("later", ["queued", "sending", "sent", "undelivered", "failed", "nonsense"])
+@pytest.mark.parametrize(
+    "later", ["queued", "sending", "sent", "undelivered", "failed", "nonsense"]
+)
 def test_B73_nothing_takes_a_delivery_back(message: Message, later: str) -> None:
     report(path=path_of(message))
     reports.apply()
@@ -220,7 +226,9 @@ FORGED: Final = {
     "other fields": signature(PUBLIC_URL + PATH, {**DELIVERED, "MessageStatus": "sent"}),
     "no fields": signature(PUBLIC_URL + PATH, {}),
     "hexadecimal": base64.b64decode(GOOD).hex(),
-    "SHA-256": base64.b64encode(hmac.new(TOKEN.encode(), (PUBLIC_URL + PATH).encode(), "sha256").digest()).decode(),
+    "SHA-256": base64.b64encode(
+        hmac.new(TOKEN.encode(), (PUBLIC_URL + PATH).encode(), "sha256").digest()
+    ).decode(),
     "no signature at all": "é\xff",
     "very long": "A" * 8_000,
 }
@@ -245,8 +253,12 @@ def test_a_good_signature_of_another_query_is_403(message: Message) -> None:
     assert told(answer) == (403, "1003")
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"%00=%00", b"a=1&" * 200, b"{}", b"[" * 60_000])
-@pytest.mark.parametrize("content_type", [FORM, "application/json", "multipart/form-data; boundary=x", "", "text/plain"])
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff\xfe", b"%00=%00", b"a=1&" * 200, b"{}", b"[" * 60_000]
+)
+@pytest.mark.parametrize(
+    "content_type", [FORM, "application/json", "multipart/form-data; boundary=x", "", "text/plain"]
+)
 def test_S60_what_is_not_signed_is_not_even_read(body: bytes, content_type: str) -> None:
     with nothing_happens():
         answer = Client().generic("POST", PATH, body, content_type)
@@ -255,7 +267,9 @@ def test_S60_what_is_not_signed_is_not_even_read(body: bytes, content_type: str)
 
 
 # --- 404, 405 -------------------------------------------------------------------------------------
-@pytest.mark.parametrize("slug", ["vonage", "Twilio", "memory", "console", "twilio2", "-", "x" * 500])
+@pytest.mark.parametrize(
+    "slug", ["vonage", "Twilio", "memory", "console", "twilio2", "-", "x" * 500]
+)
 def test_a_carrier_we_do_not_have_is_404(slug: str) -> None:
     path = f"/api/providers/{slug}/reports"
 
@@ -271,14 +285,24 @@ def test_a_provider_that_calls_nobody_is_404_too(settings: Settings, url: str) -
     assert told(answer) in {(404, "1005"), (403, "1003")}
 
 
-@pytest.mark.parametrize("path", ["/api/providers/twilio", "/api/providers//reports", f"{PATH}/", "/api/providers/a%2Fb/reports"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/providers/twilio",
+        "/api/providers//reports",
+        f"{PATH}/",
+        "/api/providers/a%2Fb/reports",
+    ],
+)
 def test_an_address_like_it_is_404(path: str) -> None:
     assert told(report(path=path)) == (404, "1005")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
 def test_another_method_is_405(method: str) -> None:
-    answer = Client().generic(method, PATH, urlencode(DELIVERED), FORM, headers={"x-twilio-signature": GOOD})
+    answer = Client().generic(
+        method, PATH, urlencode(DELIVERED), FORM, headers={"x-twilio-signature": GOOD}
+    )
 
     assert told(answer) == (405, "4040")
     assert set(answer["Allow"].split(", ")) == {"POST", "OPTIONS"}
@@ -325,16 +349,31 @@ def test_B82_over_100_fields_are_400(count: int) -> None:
 def test_100_fields_are_read() -> None:
     pairs = [*DELIVERED.items()]
 
-    assert report(pairs + [(f"f{number}", "") for number in range(100 - len(pairs))]).status_code == 204
+    assert (
+        report(pairs + [(f"f{number}", "") for number in range(100 - len(pairs))]).status_code
+        == 204
+    )
 
 
 @pytest.mark.parametrize(
     ("body", "pairs"),
     [
-        (b"MessageSid=%s&MessageStatus=%%00" % SID.encode(), [("MessageSid", SID), ("MessageStatus", "\0")]),
-        (b"MessageSid=%s&MessageStatus=sent&%%00=" % SID.encode(), [("MessageSid", SID), ("MessageStatus", "sent"), ("\0", "")]),
-        (b"MessageSid=%s&MessageStatus=%%ff" % SID.encode(), [("MessageSid", SID), ("MessageStatus", "\ufffd")]),
-        (b"MessageSid=%s&MessageStatus=\xff" % SID.encode(), [("MessageSid", SID), ("MessageStatus", "\ufffd")]),
+        (
+            b"MessageSid=%s&MessageStatus=%%00" % SID.encode(),
+            [("MessageSid", SID), ("MessageStatus", "\0")],
+        ),
+        (
+            b"MessageSid=%s&MessageStatus=sent&%%00=" % SID.encode(),
+            [("MessageSid", SID), ("MessageStatus", "sent"), ("\0", "")],
+        ),
+        (
+            b"MessageSid=%s&MessageStatus=%%ff" % SID.encode(),
+            [("MessageSid", SID), ("MessageStatus", "\ufffd")],
+        ),
+        (
+            b"MessageSid=%s&MessageStatus=\xff" % SID.encode(),
+            [("MessageSid", SID), ("MessageStatus", "\ufffd")],
+        ),
         (b"MessageSid=%s&MessageStatus=%%ed%%a0%%80" % SID.encode(), [("MessageSid", SID)]),
     ],
     ids=["NUL", "NUL in a name", "bad UTF-8", "bad UTF-8 unescaped", "half a surrogate pair"],

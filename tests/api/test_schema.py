@@ -121,7 +121,9 @@ def test_every_refusal_has_the_one_shape(schema: Schema) -> None:
                 continue
             of = answer["content"]["application/json"]["schema"]
             properties = _resolved(schema, of)["properties"]
-            assert {"statusCode", "code", "message", "error"} <= set(properties), found["operationId"]
+            assert {"statusCode", "code", "message", "error"} <= set(properties), found[
+                "operationId"
+            ]
 
 
 def _resolved(schema: Schema, part: Schema) -> Schema:
@@ -191,7 +193,9 @@ class People:
         of: ClientOf = self._request.getfixturevalue("client_of")
         return of(self._request.getfixturevalue(name))
 
-    def posted(self, name: str, body: str = '{"message": "Hola"}', kind: str = "application/json") -> Any:
+    def posted(
+        self, name: str, body: str = '{"message": "Hola"}', kind: str = "application/json"
+    ) -> Any:
         return self.client(name).generic("POST", "/api/messages/sms/all", body, kind)
 
     def followed(self, name: str, *, limit: str = "100/min", **headers: str) -> Any:
@@ -234,7 +238,9 @@ ANSWERS: Final[dict[tuple[str, str], Callable[[People], Any]]] = {
     (SEND, "413"): lambda people: people.posted("ana", " " * 300_000),
     (SEND, "415"): lambda people: people.posted("ana", "message=Hola", FORM),
     (SEND, "429"): lambda people: people.over_the_limit().post(ALL, HELLO, format="json"),
-    (SEND, "503"): lambda people: people.without_a_database(lambda ana: ana.post(ALL, HELLO, format="json")),
+    (SEND, "503"): lambda people: people.without_a_database(
+        lambda ana: ana.post(ALL, HELLO, format="json")
+    ),
     (FOLLOW, "200"): lambda people: people.followed("vera"),
     (FOLLOW, "304"): lambda people: people.followed("vera", **{"if-none-match": "{}"}),
     (FOLLOW, "401"): lambda _: APIClient().get(ONE),

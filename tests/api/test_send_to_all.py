@@ -236,7 +236,10 @@ def test_countries_and_numbers_that_may_not_be_written_to_are_skipped(
     [
         [],
         ["123", "abc", ""],
-        [{"phone": "+573001234567", "status": "BLOCKED"}, {"phone": "+573001234568", "status": "INACTIVE"}],
+        [
+            {"phone": "+573001234567", "status": "BLOCKED"},
+            {"phone": "+573001234568", "status": "INACTIVE"},
+        ],
     ],
     ids=["no contacts", "invalid", "blocked and inactive"],
 )
@@ -464,7 +467,9 @@ def test_the_books_balance_after_all_of_it(post: Post, acme: Organization, capsy
     assert "invariants hold" in capsys.readouterr().out
 
 
-def test_anonymous_and_ana_share_no_answer(post: Post, anonymous: APIClient, acme: Organization) -> None:
+def test_anonymous_and_ana_share_no_answer(
+    post: Post, anonymous: APIClient, acme: Organization
+) -> None:
     contacts_in_order(acme, "+573001234567")
     grant(acme, 1)
     post(HELLO)

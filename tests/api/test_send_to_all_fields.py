@@ -63,7 +63,9 @@ def test_a_message_with_nothing_to_see_is_400(post: Post, text: str) -> None:
     assert fields(answer) == {"message"}
 
 
-@pytest.mark.parametrize("value", [None, 0, 12345, 1.5, True, False, [], ["Hola"], {}, {"text": "Hola"}])
+@pytest.mark.parametrize(
+    "value", [None, 0, 12345, 1.5, True, False, [], ["Hola"], {}, {"text": "Hola"}]
+)
 def test_a_message_that_is_no_text_is_400(post: Post, value: object) -> None:
     with nothing_happens():
         answer = post({"message": value})
@@ -72,7 +74,9 @@ def test_a_message_that_is_no_text_is_400(post: Post, value: object) -> None:
     assert fields(answer) == {"message"}
 
 
-@pytest.mark.parametrize("body", [{}, {"Message": "Hola"}, {"text": "Hola"}, {"type": "SMS", "country": "CO"}])
+@pytest.mark.parametrize(
+    "body", [{}, {"Message": "Hola"}, {"text": "Hola"}, {"type": "SMS", "country": "CO"}]
+)
 def test_a_missing_message_is_400(post: Post, body: dict[str, str]) -> None:
     with nothing_happens():
         answer = post(body)
@@ -192,7 +196,9 @@ def test_a_type_that_some_provider_carries_is_sent(post: Post, settings: Setting
 
 
 @pytest.mark.parametrize(
-    "given", ["MMS", "WHATSAPP", "S M S", "SMS,OTP", "0", "ſms", "ＳＭＳ", "flaﬆ", "x" * 100_000], ids=lambda x: x[:8]
+    "given",
+    ["MMS", "WHATSAPP", "S M S", "SMS,OTP", "0", "ſms", "ＳＭＳ", "flaﬆ", "x" * 100_000],
+    ids=lambda x: x[:8],
 )
 def test_an_unknown_type_is_400(post: Post, given: str) -> None:
     with nothing_happens():
@@ -241,8 +247,37 @@ def test_a_country_is_two_letters_or_a_calling_code(
     "given",
     [
         *("800", "+800", "808", "870", "878", "881", "882", "883", "888", "979", "999", "+999"),
-        *("0", "00", "057", "+057", "0057", "+", "++57", "-57", "5 7", "57.0", "1e2", "573", "9999999999"),
-        *("XX", "ZZ", "AQ", "001", "COL", "C", "Colombia", "C O", "CO,US", "CO;", "🇨🇴", "ＣＯ", "٥٧", "²"),
+        *(
+            "0",
+            "00",
+            "057",
+            "+057",
+            "0057",
+            "+",
+            "++57",
+            "-57",
+            "5 7",
+            "57.0",
+            "1e2",
+            "573",
+            "9999999999",
+        ),
+        *(
+            "XX",
+            "ZZ",
+            "AQ",
+            "001",
+            "COL",
+            "C",
+            "Colombia",
+            "C O",
+            "CO,US",
+            "CO;",
+            "🇨🇴",
+            "ＣＯ",
+            "٥٧",
+            "²",
+        ),
         *("undefined", "x" * 100_000),
     ],
     ids=lambda given: given[:10],
@@ -256,7 +291,9 @@ def test_what_is_no_country_is_400(post: Post, given: str) -> None:
     assert len(answer.content) < 1_000
 
 
-@pytest.mark.parametrize("given", [57, 1, 0, 57.0, True, False, [], ["CO"], {}, {"iso": "CO"}, "", " "])
+@pytest.mark.parametrize(
+    "given", [57, 1, 0, 57.0, True, False, [], ["CO"], {}, {"iso": "CO"}, "", " "]
+)
 def test_a_country_that_is_no_word_is_400(post: Post, given: object) -> None:
     with nothing_happens():
         answer = post({"message": "Hola", "country": given})

@@ -65,7 +65,18 @@ def test_without_credentials_every_body_is_401(anonymous: APIClient) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["Token x", "Basic YW5hOnB3", "Bearer", "Bearer ", "bearer", "", "Digest x", "x", "ApiKey x", ", Bearer x"],
+    [
+        "Token x",
+        "Basic YW5hOnB3",
+        "Bearer",
+        "Bearer ",
+        "bearer",
+        "",
+        "Digest x",
+        "x",
+        "ApiKey x",
+        ", Bearer x",
+    ],
 )
 def test_S48_another_scheme_is_no_credentials(anonymous: APIClient, header: str) -> None:
     anonymous.credentials(HTTP_AUTHORIZATION=header)
@@ -73,7 +84,9 @@ def test_S48_another_scheme_is_no_credentials(anonymous: APIClient, header: str)
     each_is_refused(anonymous, 401, "1002")
 
 
-@pytest.mark.parametrize("header", ["Bearer x", "bearer a.b.c", "Bearer x y", f"Bearer {'a' * 9_000}"])
+@pytest.mark.parametrize(
+    "header", ["Bearer x", "bearer a.b.c", "Bearer x y", f"Bearer {'a' * 9_000}"]
+)
 def test_a_token_that_is_none_is_401(anonymous: APIClient, header: str) -> None:
     anonymous.credentials(HTTP_AUTHORIZATION=header)
 
@@ -94,7 +107,9 @@ def test_an_expired_token_is_401(client_of: ClientOf, ana: Member) -> None:
         each_is_refused(client, 401, "1009")
 
 
-def test_S7_a_token_from_before_a_change_of_password_is_401(client_of: ClientOf, ana: Member) -> None:
+def test_S7_a_token_from_before_a_change_of_password_is_401(
+    client_of: ClientOf, ana: Member
+) -> None:
     client = client_of(ana)
     sessions.change_password(
         member=ana, current_password=PASSWORD, new_password="another-good-pass-phrase"
@@ -110,7 +125,9 @@ def test_S8_a_deactivated_member_is_401(client_of: ClientOf, ana: Member) -> Non
     each_is_refused(client, 401, "1008")
 
 
-def test_a_suspended_organization_is_401(client_of: ClientOf, ana: Member, acme: Organization) -> None:
+def test_a_suspended_organization_is_401(
+    client_of: ClientOf, ana: Member, acme: Organization
+) -> None:
     client = client_of(ana)
     Organization.objects.filter(pk=acme.pk).update(status=Organization.Status.SUSPENDED)
 
@@ -152,11 +169,15 @@ def test_a_one_time_password_opens_nothing_yet(client_of: ClientOf, ana: Member)
 
 
 # --- 403: the terms -------------------------------------------------------------------------------
-def test_S12_who_has_not_accepted_is_403_whatever_the_body(client_of: ClientOf, beto: Member) -> None:
+def test_S12_who_has_not_accepted_is_403_whatever_the_body(
+    client_of: ClientOf, beto: Member
+) -> None:
     each_is_refused(client_of(beto), 403, "1022")
 
 
-def test_S12_while_no_terms_are_published_everybody_is_403(client_of: ClientOf, ana: Member) -> None:
+def test_S12_while_no_terms_are_published_everybody_is_403(
+    client_of: ClientOf, ana: Member
+) -> None:
     TermsAcceptance.objects.all().delete()
     Terms.objects.all().delete()
 
@@ -291,7 +312,9 @@ def test_S44_S45_what_is_not_json_in_utf8_is_415(
         assert told(answer) == (415, "4041")
 
 
-@pytest.mark.parametrize("content_type", [JSON, "application/json; charset=utf-8", "APPLICATION/JSON;charset=UTF8"])
+@pytest.mark.parametrize(
+    "content_type", [JSON, "application/json; charset=utf-8", "APPLICATION/JSON;charset=UTF8"]
+)
 def test_json_in_utf8_is_taken(client_of: ClientOf, ana: Member, content_type: str) -> None:
     assert send(client_of(ana), (GOOD[0], content_type)).status_code == 201
 
@@ -376,7 +399,9 @@ def test_402_comes_last(client_of: ClientOf, carla: Member, borealis: Organizati
 
 
 # --- 405 ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "BREW"])
+@pytest.mark.parametrize(
+    "method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "BREW"]
+)
 def test_another_method_is_405(client_of: ClientOf, ana: Member, method: str) -> None:
     client = client_of(ana)
 
@@ -407,7 +432,9 @@ def test_asking_for_the_options_sends_nothing(client_of: ClientOf, ana: Member) 
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("path", [f"{URL}/", "/api/messages/sms/ALL", "/api/messages/sms", "/api//messages/sms/all"])
+@pytest.mark.parametrize(
+    "path", [f"{URL}/", "/api/messages/sms/ALL", "/api/messages/sms", "/api//messages/sms/all"]
+)
 def test_an_address_like_it_is_404(client_of: ClientOf, ana: Member, path: str) -> None:
     client = client_of(ana)
 

@@ -29,7 +29,9 @@ NUMBER, TEXT = "+573001234567", "Hola secreta palabra"
 
 @pytest.fixture(scope="module")
 def web(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Web]:
     log: Path = tmp_path_factory.mktemp("web") / "log"
     with django_db_blocker.unblock(), serving(log, LOG_LEVEL="DEBUG") as served:
@@ -72,14 +74,25 @@ def test_S67_nothing_personal_is_logged_at_any_level(
     web.request("POST", URL, token=token, body={"message": TEXT})
     web.request("POST", URL, token=token, body={"message": TEXT * 500})
     web.request("POST", URL, token=f"{token}x", body={"message": TEXT})
-    web.request("POST", "/api/auth/sign-in", body={"email": "ana@acme.example", "password": "wrong-one"})
+    web.request(
+        "POST", "/api/auth/sign-in", body={"email": "ana@acme.example", "password": "wrong-one"}
+    )
     web.request("GET", f"/api/nothing?recipient={NUMBER}&token={token}")
 
     logged = web.log.read_text()
 
     assert status == 201
     assert logged
-    for secret in ("3001234567", "3007654321", TEXT, "Ximena", token, PASSWORD, "wrong-one", "ana@acme"):
+    for secret in (
+        "3001234567",
+        "3007654321",
+        TEXT,
+        "Ximena",
+        token,
+        PASSWORD,
+        "wrong-one",
+        "ana@acme",
+    ):
         assert secret not in logged
 
 
@@ -87,7 +100,9 @@ def test_S67_nothing_personal_is_logged_at_any_level(
     "request_line",
     [
         b"GET /api/auth/me HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
-        b"GET /api/auth/me HTTP/1.1\r\nHost: " + b"token" * 1_500 + b"\r\nConnection: close\r\n\r\n",
+        b"GET /api/auth/me HTTP/1.1\r\nHost: "
+        + b"token" * 1_500
+        + b"\r\nConnection: close\r\n\r\n",
         b"GET /api/auth/me HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
         b"GET /api/auth/me HTTP/1.1\r\nConnection: close\r\n\r\n",
         b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
@@ -153,9 +168,7 @@ def test_B02_a_broker_that_never_answers_holds_nobody_up(
     assert max(took) < 4
 
 
-def test_without_redis_at_all_it_is_201_too(
-    tmp_path: Path, token: str, acme: Organization
-) -> None:
+def test_without_redis_at_all_it_is_201_too(tmp_path: Path, token: str, acme: Organization) -> None:
     away = "redis://127.0.0.1:1/0"
     with serving(tmp_path / "log", REDIS_URL=away, BROKER_URL=away, RATE_LIMIT="100/min") as web:
         took = send_three(web, token, acme)

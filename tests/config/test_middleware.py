@@ -75,7 +75,11 @@ def test_a_stranger_is_not_believed(settings: Settings, trusted: list[str]) -> N
 
 
 def test_a_proxy_of_ours_says_that_it_was_https(settings: Settings) -> None:
-    headers = {"REMOTE_ADDR": PROXY, "HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_FOR": CALLER}
+    headers = {
+        "REMOTE_ADDR": PROXY,
+        "HTTP_X_FORWARDED_PROTO": "https",
+        "HTTP_X_FORWARDED_FOR": CALLER,
+    }
 
     assert passed([PROXY], settings, **headers).is_secure()
 
@@ -96,7 +100,12 @@ def test_the_host_is_never_taken_from_a_proxy(settings: Settings) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize(("trusted", "found"), [(["127.0.0.1"], CALLER), ([], "127.0.0.1")])
 def test_an_acceptance_keeps_the_callers_own_address(
-    settings: Settings, client_of: ClientOf, beto: Member, terms_in_force: Terms, trusted: list[str], found: str
+    settings: Settings,
+    client_of: ClientOf,
+    beto: Member,
+    terms_in_force: Terms,
+    trusted: list[str],
+    found: str,
 ) -> None:
     settings.TRUSTED_PROXIES = trusted
 
@@ -110,7 +119,9 @@ def test_an_acceptance_keeps_the_callers_own_address(
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("address", ["/%00", "/admin/%00", "/admin/?x=%00", "/?x=a%00b", "/healthz?%00"])
+@pytest.mark.parametrize(
+    "address", ["/%00", "/admin/%00", "/admin/?x=%00", "/?x=a%00b", "/healthz?%00"]
+)
 def test_S42_a_NUL_goes_no_further(address: str) -> None:  # noqa: N802 - the character's own name
     assert Client().get(address).status_code == 400
 

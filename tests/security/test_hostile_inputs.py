@@ -52,7 +52,9 @@ READS_JSON: Final = [
 
 
 @pytest.fixture
-def ana_client(client_of: ClientOf, ana: Member, acme: Organization, settings: Settings) -> APIClient:
+def ana_client(
+    client_of: ClientOf, ana: Member, acme: Organization, settings: Settings
+) -> APIClient:
     """Ana, whose sends would go out: she has contacts and credits, and no limit."""
     settings.RATE_LIMIT = "off"
     contacts_in_order(acme, "+573001234567")
@@ -68,7 +70,9 @@ def test_no_address_is_forgotten() -> None:
     schema = json.loads(Client().get("/api/schema", headers={"accept": JSON}).content)
 
     described = {path.split("{")[0] for path in schema["paths"]}
-    met = {address.split("{")[0].replace(ID, "").replace("twilio/reports", "") for address in ADDRESSES}
+    met = {
+        address.split("{")[0].replace(ID, "").replace("twilio/reports", "") for address in ADDRESSES
+    }
     assert described <= met
 
 
@@ -156,8 +160,17 @@ def test_S45_a_field_of_another_kind_is_400_and_named(
 
 
 KINDS: Final = [
-    *("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "application/xml"),
-    *("application/json; charset=utf-16", "application/json; charset=utf-7", "application/json; charset=bz2_codec"),
+    *(
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "application/xml",
+    ),
+    *(
+        "application/json; charset=utf-16",
+        "application/json; charset=utf-7",
+        "application/json; charset=bz2_codec",
+    ),
     *("application/json; charset=unicode_escape", "application/json; charset=idna"),
     *("application/json-patch+json", ";;;", "x" * 8_000),
 ]
@@ -179,7 +192,9 @@ def test_S43_a_large_body_is_413_at_every_door(
 ) -> None:
     for address in READS_JSON:
         with nothing_happens():
-            answer = ana_client.generic("POST", of_acme(address, acme), objects(b'"x": "' + b"a" * size + b'"'), JSON)
+            answer = ana_client.generic(
+                "POST", of_acme(address, acme), objects(b'"x": "' + b"a" * size + b'"'), JSON
+            )
         assert (address, *told(answer)) == (address, 413, "4042")
 
 
@@ -205,10 +220,40 @@ def test_S42_a_NUL_in_the_query_is_400_everywhere(  # noqa: N802 - the character
 @pytest.mark.parametrize(
     "path",
     [
-        *("%00", "messages/queues/%00", f"messages/queues/{ID}%00", "organizations/%00/accept-terms", "providers/%00/reports"),
-        *("messages/queues/", "messages/queues/..%2f..%2fetc", "messages/../auth/me", "%2e%2e/%2e%2e", "", "auth/me/", "AUTH/ME"),
-        *("messages/queues/%ff", "messages/queues/é", "messages/queues/" + "a" * 8_000, "organizations/1", "%", "%zz", "a\\b"),
-        *("messages/sms/all;x=1", "messages/sms/all%0d%0aX: y", "messages/queues/{0}".format("0" * 36), "?", "#", "//", "."),
+        *(
+            "%00",
+            "messages/queues/%00",
+            f"messages/queues/{ID}%00",
+            "organizations/%00/accept-terms",
+            "providers/%00/reports",
+        ),
+        *(
+            "messages/queues/",
+            "messages/queues/..%2f..%2fetc",
+            "messages/../auth/me",
+            "%2e%2e/%2e%2e",
+            "",
+            "auth/me/",
+            "AUTH/ME",
+        ),
+        *(
+            "messages/queues/%ff",
+            "messages/queues/é",
+            "messages/queues/" + "a" * 8_000,
+            "organizations/1",
+            "%",
+            "%zz",
+            "a\\b",
+        ),
+        *(
+            "messages/sms/all;x=1",
+            "messages/sms/all%0d%0aX: y",
+            "messages/queues/{0}".format("0" * 36),
+            "?",
+            "#",
+            "//",
+            ".",
+        ),
     ],
     ids=lambda path: path[:40],
 )
@@ -223,8 +268,21 @@ def test_an_address_that_is_none_is_4xx(ana_client: APIClient, path: str, method
 @pytest.mark.parametrize(
     "query",
     [
-        *("format=json", "format=api", "format=xml", "_method=DELETE", "x[]=1", "x=%ff", "limit=9223372036854775808"),
-        *("page=-1", "startDate=9999-12-31T23:59:59-23:59", "ordering=owner__password", "organization=" + ID),
+        *(
+            "format=json",
+            "format=api",
+            "format=xml",
+            "_method=DELETE",
+            "x[]=1",
+            "x=%ff",
+            "limit=9223372036854775808",
+        ),
+        *(
+            "page=-1",
+            "startDate=9999-12-31T23:59:59-23:59",
+            "ordering=owner__password",
+            "organization=" + ID,
+        ),
         *("x=" + "a" * 100_000, "&" * 1_000, "organization__id__in=" + ID, "fields=password"),
     ],
     ids=lambda query: query[:30],
@@ -235,14 +293,29 @@ def test_a_query_that_nobody_asks_for_changes_nothing(
     for address in ("/api/auth/me", "/api/terms/current", "/api/organizations/{own}"):
         address = of_acme(address, acme)  # noqa: PLW2901 - the address of this organization
         assert ana_client.get(f"{address}?{query}").json() == ana_client.get(address).json()
-    assert ana_client.post(f"/api/messages/sms/all?{query}", HELLO, content_type=JSON).status_code == 201
+    assert (
+        ana_client.post(f"/api/messages/sms/all?{query}", HELLO, content_type=JSON).status_code
+        == 201
+    )
 
 
 # --- methods --------------------------------------------------------------------------------------
 def wrong_methods(address: str) -> Iterator[str]:
     right = ADDRESSES[address]
     answered = right | {"OPTIONS"} | ({"HEAD"} if "GET" in right else set())
-    every = {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "MKCOL", "BREW", "X" * 500}
+    every = {
+        "GET",
+        "POST",
+        "PUT",
+        "PATCH",
+        "DELETE",
+        "TRACE",
+        "CONNECT",
+        "PROPFIND",
+        "MKCOL",
+        "BREW",
+        "X" * 500,
+    }
     yield from sorted(every - answered)
 
 
@@ -270,7 +343,11 @@ def test_a_method_override_is_ignored(
 
 
 # --- headers --------------------------------------------------------------------------------------
-@pytest.mark.parametrize("host", ["evil.example", "testserver.evil.example", "a b", "testserver:x", "[::1", "x" * 500, "é"], ids=lambda host: host[:20])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "testserver.evil.example", "a b", "testserver:x", "[::1", "x" * 500, "é"],
+    ids=lambda host: host[:20],
+)
 def test_S57_another_host_is_400_in_json(
     ana_client: APIClient, acme: Organization, host: str
 ) -> None:
@@ -297,7 +374,11 @@ ODD_HEADERS: Final[dict[str, dict[str, str]]] = {
     "Range": {"HTTP_RANGE": "bytes=99999999999999999999-"},
     "Expect": {"HTTP_EXPECT": "100-continue"},
     "Origin": {"HTTP_ORIGIN": "https://evil.example"},
-    "X-Forwarded": {"HTTP_X_FORWARDED_FOR": "a, b, \xff, ::1%0", "HTTP_X_FORWARDED_HOST": "evil.example", "HTTP_X_FORWARDED_PROTO": "gopher"},
+    "X-Forwarded": {
+        "HTTP_X_FORWARDED_FOR": "a, b, \xff, ::1%0",
+        "HTTP_X_FORWARDED_HOST": "evil.example",
+        "HTTP_X_FORWARDED_PROTO": "gopher",
+    },
     "Forwarded": {"HTTP_FORWARDED": 'for="[::1]:x";proto=http;host=evil.example'},
     "User-Agent": {"HTTP_USER_AGENT": "\x01é" * 5_000},
     "X-Original-URL": {"HTTP_X_ORIGINAL_URL": "/admin/", "HTTP_X_REWRITE_URL": "/admin/"},
@@ -318,12 +399,17 @@ def test_an_odd_header_breaks_nothing(
                 told(answer)
 
 
-@pytest.mark.parametrize("kind", ["text/html", "text/html,application/xhtml+xml;q=0.9", "application/xml", "image/png", "x"])
+@pytest.mark.parametrize(
+    "kind",
+    ["text/html", "text/html,application/xhtml+xml;q=0.9", "application/xml", "image/png", "x"],
+)
 def test_an_accept_that_cannot_be_met_is_answered_in_json(
     ana_client: APIClient, acme: Organization, kind: str
 ) -> None:
     good = ana_client.get("/api/auth/me", headers={"accept": kind})
-    sent = ana_client.post("/api/messages/sms/all", HELLO, content_type=JSON, headers={"accept": kind})
+    sent = ana_client.post(
+        "/api/messages/sms/all", HELLO, content_type=JSON, headers={"accept": kind}
+    )
     bad = ana_client.post("/api/messages/sms/all", "{", content_type=JSON, headers={"accept": kind})
 
     assert (good.status_code, good["Content-Type"]) == (200, JSON)
@@ -333,15 +419,37 @@ def test_an_accept_that_cannot_be_met_is_answered_in_json(
 
 @pytest.mark.parametrize(
     "header",
-    ["Token x", "Basic eDp4", "Digest x", "Negotiate x", "AWS4-HMAC-SHA256 x", "Bearer", "null", "undefined", "\x01", "é", "x" * 9_000],
+    [
+        "Token x",
+        "Basic eDp4",
+        "Digest x",
+        "Negotiate x",
+        "AWS4-HMAC-SHA256 x",
+        "Bearer",
+        "null",
+        "undefined",
+        "\x01",
+        "é",
+        "x" * 9_000,
+    ],
     ids=lambda header: header[:12],
 )
-def test_S48_another_scheme_opens_no_door(anonymous: APIClient, acme: Organization, header: str) -> None:
-    public = {"/api/auth/sign-in", "/api/auth/refresh", "/api/providers/twilio/reports", "/api/schema", "/api/docs"}
+def test_S48_another_scheme_opens_no_door(
+    anonymous: APIClient, acme: Organization, header: str
+) -> None:
+    public = {
+        "/api/auth/sign-in",
+        "/api/auth/refresh",
+        "/api/providers/twilio/reports",
+        "/api/schema",
+        "/api/docs",
+    }
 
     for address in sorted(set(ADDRESSES) - public):
         (method,) = ADDRESSES[address]
-        answer = anonymous.generic(method, of_acme(address, acme), HELLO, JSON, HTTP_AUTHORIZATION=header)
+        answer = anonymous.generic(
+            method, of_acme(address, acme), HELLO, JSON, HTTP_AUTHORIZATION=header
+        )
         assert (address, *told(answer)) == (address, 401, "1002")
 
 
@@ -364,7 +472,9 @@ def test_S14_nobody_accepts_terms_in_another_organization(
     accepted = TermsAcceptance.objects.count()
 
     answer = client_of(carla).post(
-        f"/api/organizations/{beto.organization_id}/accept-terms", {"termsVersion": "2026-1"}, format="json"
+        f"/api/organizations/{beto.organization_id}/accept-terms",
+        {"termsVersion": "2026-1"},
+        format="json",
     )
 
     assert told(answer) == (404, "1005")
