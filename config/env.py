@@ -131,14 +131,14 @@ def _require_database_url(name: str, url: str) -> None:
         ) from None
 
 
-def _networks(name: str) -> list[str]:
-    networks = _words(name)
+def _trusted_proxies() -> list[str]:
+    networks = _words("TRUSTED_PROXIES")
     for network in networks:
         try:
             ipaddress.ip_network(network, strict=False)
         except ValueError as error:
             raise ImproperlyConfigured(
-                f"{name} names {network!r}, which is no address and no network. Write as 10.0.0.0/8."
+                f"TRUSTED_PROXIES names {network!r}, which is no address and no network. Write as 10.0.0.0/8."
             ) from error
     return networks
 
@@ -205,7 +205,7 @@ def read() -> Environment:
         port=port,
         public_url=public_url,
         allowed_hosts=hosts or ([] if production else ["localhost", "127.0.0.1", "[::1]"]),
-        trusted_proxies=_networks("TRUSTED_PROXIES"),
+        trusted_proxies=_trusted_proxies(),
         database_url=database_url,
         database_owner_url=owner_url,
         redis_url=redis_url or layout.redis_url,

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -76,7 +77,7 @@ def test_production_starts_what_development_starts() -> None:
     commands = [row[1].strip("`") for row in source.table("docs/deployment.md", "# In production")]
 
     assert commands == [
-        " ".join(command)
+        shlex.join(command)
         for command in (parts.web(bind="0.0.0.0:8000"), parts.worker(), parts.DISPATCHER)
     ]
 
