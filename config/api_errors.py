@@ -20,7 +20,6 @@ from accounts import roles, sessions, terms
 from accounts.doors import parsers
 from accounts.doors.schema import phrase
 from billing import ledger
-from contacts import phone_numbers
 from messaging import broadcasts
 from messaging.providers.callbacks import InvalidReport
 
@@ -50,7 +49,6 @@ TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     broadcasts.TextNotAllowed: (400, "4000"),
     broadcasts.KindNotCarried: (400, "4001"),
     broadcasts.CountryNotAllowed: (400, "4002"),
-    phone_numbers.UnsupportedCountry: (400, "4002"),
     broadcasts.TextTooLong: (400, "4003"),
     broadcasts.AudienceTooLarge: (400, "4004"),
     ledger.InsufficientCredits: (402, "3001"),
@@ -82,7 +80,7 @@ MESSAGES: Final[dict[type[Exception], Any]] = {
     Http404: gettext_lazy("There is no such thing here. Check the address and the id."),
     exceptions.NotFound: gettext_lazy("There is no such thing here. Check the address and the id."),
     exceptions.PermissionDenied: gettext_lazy("This is not allowed."),
-    InvalidReport: gettext_lazy("The report cannot be read."),
+    PermissionDenied: gettext_lazy("This is not allowed."),
     OperationalError: _UNAVAILABLE,
     InterfaceError: _UNAVAILABLE,
     InternalError: _UNAVAILABLE,
@@ -94,7 +92,6 @@ FIELDS: Final[dict[type[Exception], str]] = {
     broadcasts.TextTooLong: "message",
     broadcasts.KindNotCarried: "type",
     broadcasts.CountryNotAllowed: "country",
-    phone_numbers.UnsupportedCountry: "country",
 }
 
 
@@ -105,7 +102,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
         return None  # Django logs it with its trace and calls `server_error`
     kind, (status, code) = found
     set_rollback()
-    message: str | list[str] = str(MESSAGES.get(kind, error))
+    message: str | list[str] = str(MESSAGES[kind] if _says_nothing(error, kind) else error)
     extras: dict[str, Any] = {}
     if isinstance(error, exceptions.ValidationError):
         fields = _fields(error.detail)
@@ -132,11 +129,28 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     return response
 
 
+def _says_nothing(error: Exception, kind: type[Exception]) -> bool:
+    """Return whether the words are a library's own, or none, where we have better ones."""
+    if kind not in MESSAGES:
+        return False
+    stock = (
+        exceptions.NotAuthenticated,
+        exceptions.MethodNotAllowed,
+        DatabaseError,
+        InterfaceError,
+    )
+    return (
+        isinstance(error, stock)
+        or not str(error)
+        or str(error) == str(getattr(kind, "default_detail", ""))
+        or (isinstance(error, Http404) and "matches the given query" in str(error))
+        or (isinstance(error, exceptions.UnsupportedMediaType) and "media type" in str(error))
+    )
+
+
 def _add_headers(response: Response, error: Exception, status: int) -> None:
     if status == HTTPStatus.UNAUTHORIZED:
         response["WWW-Authenticate"] = 'Bearer realm="pregon"'
-    if isinstance(error, exceptions.MethodNotAllowed) and isinstance(error.detail, str):
-        response["Allow"] = ", ".join(getattr(error, "allowed", ())) or "GET, POST"
     wait = getattr(error, "wait", None) or getattr(error, "retry_after", None)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         wait = RETRY_AFTER
@@ -184,7 +198,7 @@ def _leaves(codes: Any) -> list[str]:
 # --- outside the API's views: unknown routes, refused hosts, defects ------------------------------
 
 
-def _is_api(request: HttpRequest) -> bool:
+def is_api(request: HttpRequest) -> bool:
     return request.path == "/api" or request.path.startswith("/api/")
 
 
@@ -199,13 +213,13 @@ def unknown_route(_request: HttpRequest) -> HttpResponse:
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
+    if is_api(request):
         return unknown_route(request)
     return defaults.page_not_found(request, exception)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    if _is_api(request):
+    if is_api(request):
         if isinstance(exception, RequestDataTooBig):
             return _json(413, "4042", _("The request is too large. Send at most 256 kB."))
         return _json(400, "4000", _("The request cannot be read. Check its address and headers."))
@@ -213,13 +227,13 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
+    if is_api(request):
         return _json(403, "1003", _("This is not allowed."))
     return defaults.permission_denied(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if _is_api(request):
+    if is_api(request):
         return _json(
             500, "4091", _("Something broke on our side; it was recorded. Try again later.")
         )

@@ -38,6 +38,7 @@ app.conf.update(
         "interval_start": 0,
         "interval_step": 0.2,
         "interval_max": 0.2,
+        "connect_retries_timeout": 2,  # a second try only after a quick refusal
     },
     task_publish_retry=True,
     task_publish_retry_policy={
@@ -82,10 +83,10 @@ def _keep_our_logging(**_: Any) -> None:
 @signals.worker_process_init.connect
 def _give_statements_a_minute(**_: Any) -> None:
     """Let a worker's statements run longer than those of a web request."""
+    from django.conf import settings  # not before Django is ready
     from django.db import connections
 
     connections.close_all()  # a connection must not cross the fork
     options = connections.settings["default"]["OPTIONS"]
-    options["options"] = options["options"].replace(
-        "statement_timeout=30s", "statement_timeout=60s"
-    )
+    # Of two the last counts.
+    options["options"] += f" -c statement_timeout={settings.WORKER_STATEMENT_TIMEOUT}"

@@ -92,7 +92,7 @@ class ContentSecurityPolicy:
             return response
         if request.path == "/api/docs":
             response["Content-Security-Policy"] = DOCS_POLICY
-        elif request.path.startswith("/api"):
+        elif api_errors.is_api(request):
             response["Content-Security-Policy"] = API_POLICY
         else:
             response["Content-Security-Policy"] = ADMIN_POLICY

@@ -82,6 +82,7 @@ TEMPLATES = [
 ]
 
 # --- PostgreSQL and Redis -------------------------------------------------------------------------
+WORKER_STATEMENT_TIMEOUT: Final = "60s"
 _DATABASE_OPTIONS: Final = {
     "connect_timeout": 3,
     "keepalives_idle": 10,
@@ -117,7 +118,6 @@ def _database(url: str) -> dict[str, Any]:
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,  # answers are streamed outside any transaction
-        "DISABLE_SERVER_SIDE_CURSORS": True,  # a pooler may stand before the web processes
         "OPTIONS": {**_DATABASE_OPTIONS, **given},
     }
 
@@ -126,7 +126,6 @@ DATABASES = {"default": _database(ENVIRONMENT.database_url)}
 DATABASE_OWNER_URL = ENVIRONMENT.database_owner_url
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = ENVIRONMENT.redis_url
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -158,7 +157,6 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "config.api_errors.answer",
     "UNAUTHENTICATED_USER": None,
-    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "URL_FORMAT_OVERRIDE": None,
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
@@ -180,7 +178,7 @@ SIMPLE_JWT = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Pregón",
     "DESCRIPTION": "Send one SMS to everybody your organization knows, and follow every message.",
-    "VERSION": "1.0.0",
+    "VERSION": "0.1.0",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "SCHEMA_PATH_PREFIX": "/api",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from django.conf import settings
 from django.db import transaction
 from django.utils.crypto import salted_hmac
@@ -37,22 +40,18 @@ def add(
     if member is not None:
         roles.require(member, Right.ADD_SUPPRESSIONS)
     number = require_recipient(recipient, country=organization.country)
-    keyword = Suppression.Source.KEYWORD
-    suppression, is_new = Suppression.objects.get_or_create(
-        organization=organization,
-        recipient=number,
-        defaults={"source": source, "member": member},
-    )
-    if not is_new and source != keyword:
-        is_new = bool(
-            Suppression.objects.filter(pk=suppression.pk, source=keyword).update(
-                source=source, member=member
-            )
-        )
-        suppression.refresh_from_db()
-    if is_new:
-        _record("suppression.added", suppression, source=source, member=member, address=address)
-    return suppression
+    return _stop(organization.pk, number, source=source, member=member, address=address)
+
+
+@transaction.atomic
+def add_from_carrier(*, organization_id: UUID, recipients: Sequence[str]) -> None:
+    """Stop everything to these recipients, as the carrier told; `add` says what a repeat does.
+
+    They are E.164 as messages have them and are not read again: a number that a newer numbering plan
+    no longer knows was written to all the same, and may be opted out.
+    """
+    for recipient in sorted(set(recipients)):  # in one order, so that two never wait in a circle
+        _stop(organization_id, recipient, source=Suppression.Source.CARRIER)
 
 
 @transaction.atomic
@@ -91,6 +90,30 @@ def digest(recipient: str) -> str:
     return salted_hmac(
         "contacts.recipient", recipient, secret=settings.AUDIT_KEY, algorithm="sha256"
     ).hexdigest()
+
+
+def _stop(
+    organization_id: UUID,
+    recipient: str,
+    *,
+    source: str,
+    member: Member | None = None,
+    address: str | None = None,
+) -> Suppression:
+    """Return the opt-out of this number; it is recorded when this made it or took it over."""
+    suppression, has_changed = Suppression.objects.get_or_create(
+        organization_id=organization_id,
+        recipient=recipient,
+        defaults={"source": source, "member": member},
+    )
+    keyword = Suppression.Source.KEYWORD
+    if not has_changed and source != keyword:
+        taken_over = Suppression.objects.filter(pk=suppression.pk, source=keyword)
+        has_changed = bool(taken_over.update(source=source, member=member))
+        suppression.refresh_from_db()
+    if has_changed:
+        _record("suppression.added", suppression, source=source, member=member, address=address)
+    return suppression
 
 
 def _record(

@@ -1,9 +1,10 @@
 """Broadcasts: what is sent, to whom, for how much. `send` is the only way anything is ever sent."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -24,10 +25,10 @@ from messaging.models import Broadcast, Kind
 from messaging.sms_text import Measure
 
 Status = Broadcast.Status
-T = TypeVar("T")
 
 PAGE: Final = 5_000  # messages a page of the answer
 TRIES: Final = 3  # of a transaction that PostgreSQL broke off to end a deadlock
+READINGS: Final = 3  # of numbers, while contacts are being added
 
 # Accepting a million contacts takes longer than any other statement may; sorting them, more memory.
 _SETTINGS: Final = "SET LOCAL statement_timeout = '300s'; SET LOCAL work_mem = '64MB'"
@@ -70,6 +71,20 @@ class ContactsKeepChanging(Exception):
     """Contacts changed faster than their numbers could be read; nothing was written."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a member asked to be sent, read and measured."""
+
+    member: Member
+    audience: Audience
+    text: str
+    kind: str
+    country: str
+    address: str | None
+    measure: Measure
+    rules: Rules
+
+
 class _Unread(Exception):
     """Numbers came in that nobody has read yet: read them, then classify once more."""
 
@@ -81,6 +96,7 @@ def send(
     text: str,
     kind: str = Kind.SMS,
     country: str = "",
+    address: str | None = None,
 ) -> Broadcast:
     """Accept one text to everybody of the audience and return its broadcast.
 
@@ -103,22 +119,12 @@ def send(
         allows_special_numbers=organization.allows_special_numbers,
         segments=measure.segments,
     )
-    for _attempt in range(TRIES):
+    order = _Order(member, audience, text, kind, country, address, measure, rules)
+    for _reading in range(READINGS):
         number_readings.ensure(organization_id=organization.pk, countries=rules.countries)
         _require_credits_for_one(rules, audience)
         try:
-            return _retried(
-                partial(
-                    _accept,
-                    member=member,
-                    audience=audience,
-                    text=text,
-                    kind=kind,
-                    country=country,
-                    measure=measure,
-                    rules=rules,
-                )
-            )
+            return _retried(order)
         except _Unread:
             continue
     raise ContactsKeepChanging(
@@ -128,17 +134,28 @@ def send(
     )
 
 
-def _require_sendable(text: str, kind: str) -> Measure:
-    """Return the text's measure when some provider carries it whole."""
+def require_visible(text: str) -> None:
+    """Pass when a phone can show the text, and something of it can be seen.
+
+    Raises: TextNotAllowed.
+    """
     if sms_text.is_blank(text):
         raise TextNotAllowed(_("Write a message: this one has nothing to see in it."))
-    if "\0" in text or (not text.isprintable() and _has_lone_surrogate(text)):
+    if "\0" in text or _has_lone_surrogate(text):
         raise TextNotAllowed(_("The message holds a character that no phone can show. Remove it."))
+
+
+def _require_sendable(text: str, kind: str) -> Measure:
+    """Return the text's measure when some provider carries it whole."""
+    require_visible(text)
     try:
         limits = providers.limits(kind)
     except providers.NoProvider as error:
         raise KindNotCarried(
-            _("No provider of this installation carries messages of type %(kind)s. Use SMS.")
+            _(
+                "No provider of this installation carries messages of type %(kind)s. Send another type,"
+                " or ask the operator to add a provider to SMS_PROVIDERS."
+            )
             % {"kind": kind}
         ) from error
     units = len(text.encode("utf-16-le", "surrogatepass")) // 2
@@ -189,16 +206,19 @@ def _require_credits_for_one(rules: Rules, audience: Audience) -> None:
 def _require_size(classified: Classified) -> None:
     if classified.audience > settings.MAX_AUDIENCE:
         raise AudienceTooLarge(
-            _("%(audience)d contacts are more than one broadcast may have (%(most)d).")
+            _(
+                "%(audience)d contacts are more than one broadcast may have (%(most)d)."
+                " Ask the operator to raise MAX_AUDIENCE."
+            )
             % {"audience": classified.audience, "most": settings.MAX_AUDIENCE}
         )
 
 
-def _retried(accept: Callable[[], T]) -> T:
-    """Return what the transaction returns, begun anew when PostgreSQL broke it off for another."""
+def _retried(order: _Order) -> Broadcast:
+    """Return the accepted broadcast; begin anew when PostgreSQL broke the transaction off for another."""
     for attempt in range(1, TRIES + 1):
         try:
-            return accept()
+            return _accept(order)
         except OperationalError as error:
             is_ours_to_retry = isinstance(
                 error.__cause__, errors.SerializationFailure | errors.DeadlockDetected
@@ -209,16 +229,8 @@ def _retried(accept: Callable[[], T]) -> T:
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _accept(
-    *,
-    member: Member,
-    audience: Audience,
-    text: str,
-    kind: str,
-    country: str,
-    measure: Measure,
-    rules: Rules,
-) -> Broadcast:
+def _accept(order: _Order) -> Broadcast:
+    rules = order.rules
     queue_id = uuid4()
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -226,15 +238,15 @@ def _accept(
         broadcast = Broadcast.objects.create(
             id=queue_id,
             organization_id=rules.organization_id,
-            member=member,
-            text=text,
-            kind=kind,
-            country=country,
-            encoding=measure.encoding,
-            segments=measure.segments,
+            member=order.member,
+            text=order.text,
+            kind=order.kind,
+            country=order.country,
+            encoding=order.measure.encoding,
+            segments=order.measure.segments,
             status=Status.RUNNING,
         )
-        classified = audiences.write(broadcast_id=queue_id, rules=rules, audience=audience)
+        classified = audiences.write(broadcast_id=queue_id, rules=rules, audience=order.audience)
         if classified.unread:
             raise _Unread
         _require_size(classified)
@@ -251,11 +263,12 @@ def _accept(
         audit.record(
             act="broadcast.accepted",
             subject=broadcast,
-            member=member,
+            member=order.member,
             details={"messages": classified.recipients, "credits": classified.credits},
+            address=order.address,
         )
         # Once more, without a lock on the member's row: it would block that member's sign-in.
-        _require_still_allowed(member)
+        _require_still_allowed(order.member)
         if classified.credits:
             # Last, so that the organization's one hot row is held for the shortest time.
             ledger.reserve(

@@ -8,9 +8,9 @@ is not marked provably never left.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -18,7 +18,8 @@ import aiohttp
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from messaging import journeys, providers, recording
+from accounts import rate_limits
+from messaging import journeys, locks, providers, recording
 from messaging.journeys import Charge, Journey, Status
 from messaging.models import Broadcast, Message
 from messaging.providers import signing
@@ -98,7 +99,6 @@ class _Lane:
     organization_id: UUID
     text: str
     kind: Kind
-    provider: Provider
     token: UUID
 
 
@@ -118,7 +118,7 @@ def drain(*, queue_id: UUID, lane: int) -> bool:
     """
     if not settings.SENDING:
         return False
-    with _lane_lock(queue_id, lane) as is_ours:
+    with locks.held(_number(queue_id), lane) as is_ours:
         if not is_ours:
             return False
         begun = _begin(queue_id)
@@ -126,27 +126,20 @@ def drain(*, queue_id: UUID, lane: int) -> bool:
             return False
         try:
             return _work(begun)
+        except providers.NoProvider:
+            # SMS_PROVIDERS was changed: the messages wait until somebody carries them again.
+            log.exception("no_provider_for_broadcast", extra={"broadcast": str(queue_id)})
+            return False
         finally:
             # Reached by every end but a kill: what kills its worker each time is counted.
             _end(queue_id)
 
 
-@contextmanager
-def _lane_lock(queue_id: UUID, lane: int) -> Iterator[bool]:
-    """Hold a lane for this database session; the session's end, however it comes, frees it."""
-    key: list[Any] = [str(queue_id), lane]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s), %s)", key)
-        is_ours = bool(cursor.fetchone()[0])
-    try:
-        yield is_ours
-    finally:
-        if is_ours:
-            try:
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_advisory_unlock(hashtext(%s), %s)", key)
-            except (OperationalError, InterfaceError):
-                connection.close()  # the lock went with the session
+def _number(queue_id: UUID) -> int:
+    """Return the broadcast as a 32-bit number, as a lock is named by."""
+    return int.from_bytes(queue_id.bytes[:4], signed=True) ^ int.from_bytes(
+        queue_id.bytes[12:], signed=True
+    )
 
 
 def _begin(queue_id: UUID) -> _Lane | None:
@@ -165,8 +158,7 @@ def _begin(queue_id: UUID) -> _Lane | None:
             )
             log.error("broadcast_without_progress", extra={"broadcast": str(queue_id)})
             return None
-    provider = providers.choose(kind=kind)
-    return _Lane(queue_id, organization_id, text, kind, provider, uuid4())
+    return _Lane(queue_id, organization_id, text, kind, uuid4())
 
 
 def _end(queue_id: UUID) -> None:
@@ -182,18 +174,38 @@ def _end(queue_id: UUID) -> None:
 
 
 def _work(lane: _Lane) -> bool:
+    provider = providers.choose(kind=lane.kind)
     deadline = time.monotonic() + TIMINGS.drain
     with asyncio.Runner() as runner:
-        http = runner.run(_open_http(lane.provider))
+        http = runner.run(_open_http(provider))
         try:
             while time.monotonic() < deadline:
-                claimed = _claim(lane)
+                granted, wait = _tokens(provider)
+                if not granted:
+                    time.sleep(max(0, min(wait, deadline - time.monotonic())))
+                    continue
+                claimed = _claim(lane, granted)
                 if not claimed:
                     return False
-                _hand_over(lane, claimed, deadline, runner, http)
+                _hand_over(lane, provider, claimed, deadline, runner, http)
         finally:
             runner.run(http.close())
     return True
+
+
+def _tokens(provider: Provider) -> tuple[int, float]:
+    """Return how many messages may be claimed now, and where none, the seconds until some may.
+
+    All workers share one window a credential, so broadcasts on it share its rate. Tokens that find no
+    message are lost with their window, which is shorter than a drain.
+    """
+    if provider.rate is None:
+        return CLAIM, 0
+    # Windows of a second; a rate below one a second gets a longer window with one message in it.
+    seconds = max(1, ceil(1 / provider.rate))
+    limit = rate_limits.Limit(count=max(1, int(provider.rate * seconds)), seconds=seconds)
+    taken = rate_limits.take(f"provider:{provider.name}", limit=limit, amount=CLAIM)
+    return taken.granted, taken.resets_in
 
 
 async def _open_http(provider: Provider) -> aiohttp.ClientSession:
@@ -202,7 +214,7 @@ async def _open_http(provider: Provider) -> aiohttp.ClientSession:
     )
 
 
-def _claim(lane: _Lane) -> list[_Claimed]:
+def _claim(lane: _Lane, most: int) -> list[_Claimed]:
     with journeys.of_broadcast(lane.queue_id, lease=lane.token) as journey:
         if journey is None or journey.status != Broadcast.Status.RUNNING:
             return []
@@ -212,7 +224,7 @@ def _claim(lane: _Lane) -> list[_Claimed]:
                 "broadcast_id": lane.queue_id,
                 "token": lane.token,
                 "lease": TIMINGS.lease,
-                "limit": CLAIM,
+                "limit": most,
             },
         )
         claimed = [_Claimed(*row) for row in journey.cursor.fetchall()]
@@ -222,13 +234,14 @@ def _claim(lane: _Lane) -> list[_Claimed]:
 
 def _hand_over(
     lane: _Lane,
+    provider: Provider,
     claimed: Sequence[_Claimed],
     deadline: float,
     runner: asyncio.Runner,
     http: aiohttp.ClientSession,
 ) -> None:
     """Send a claim in windows of the requests that may run at once; what time did not allow goes back."""
-    window = lane.provider.concurrency * lane.provider.max_batch
+    window = provider.concurrency * provider.max_batch
     for start in range(0, len(claimed), window):
         if start and time.monotonic() >= deadline:
             _put_back(lane, [message.id for message in claimed[start:]])
@@ -237,11 +250,11 @@ def _hand_over(
         marked = _mark(lane, [message.id for message in part])
         if marked:
             sendable = [message for message in part if message.id in marked]
-            results = runner.run(_call(lane, sendable, http))
+            results = runner.run(_call(lane, provider, sendable, http))
             recording.record(
                 queue_id=lane.queue_id,
                 token=lane.token,
-                provider=lane.provider.name,
+                provider=provider.name,
                 results=results,
             )
 
@@ -281,21 +294,24 @@ def _put_back(lane: _Lane, ids: list[UUID]) -> None:
 
 
 async def _call(
-    lane: _Lane, messages: Sequence[_Claimed], http: aiohttp.ClientSession
+    lane: _Lane,
+    provider: Provider,
+    messages: Sequence[_Claimed],
+    http: aiohttp.ClientSession,
 ) -> dict[UUID, Result]:
     """Return what became of each message. No transaction is open while this runs."""
     outgoing = [
         Outgoing(
             id=message.id,
             recipient=message.recipient,
-            callback_url=signing.callback_url(lane.provider.slug, message.id),
+            callback_url=signing.callback_url(provider.slug, message.id),
         )
         for message in messages
     ]
-    size = lane.provider.max_batch
+    size = provider.max_batch
     batches = [
         Batch(messages=outgoing[start : start + size], text=lane.text, kind=lane.kind)
         for start in range(0, len(outgoing), size)
     ]
-    answers = await asyncio.gather(*(lane.provider.send(batch, http) for batch in batches))
+    answers = await asyncio.gather(*(provider.send(batch, http) for batch in batches))
     return {message_id: result for answer in answers for message_id, result in answer.items()}

@@ -1,13 +1,14 @@
 """The sweep: frees what a drain left behind, wakes what is due, and delivers when the broker is away."""
 
 import logging
+from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
-from messaging import delivery, journeys, reports, tasks
+from messaging import delivery, journeys, locks, reports, tasks
 from messaging.journeys import Charge, Journey, Status
 from messaging.models import MessageEvent
 from messaging.tasks import BrokerAway
@@ -89,18 +90,19 @@ class Dispatcher:
         Repeating it is harmless, and a second dispatcher finds the lock taken and does nothing. While
         the broker is away it hands messages over itself, one lane of one broadcast a sweep, by the same
         verb as the workers.
+
+        Raises: DatabaseError when PostgreSQL is away. What else goes wrong is logged, step by step, and
+        then no heartbeat is written: /readyz says that the dispatcher is late.
         """
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-            if not cursor.fetchone()[0]:
+        with locks.held(_LOCK) as is_ours:
+            if not is_ours:
                 return False
-        try:
-            _beat()
-            _free_left_behind()
-            has_more_reports = reports.apply()
-            return self._wake_due() or has_more_reports
-        finally:
-            _unlock()
+            steps = [_free_left_behind, reports.apply, self._wake_due]
+            # Each for itself: what one step cannot do today must not keep the others from their work.
+            done = [_done(step) for step in steps]
+            if None not in done:
+                _beat()
+            return any(done)
 
     def _wake_due(self) -> bool:
         """Wake what nobody woke; return whether messages were handed over here instead."""
@@ -110,24 +112,29 @@ class Dispatcher:
             # Without a broker nobody else wakes anything: all that is due is ours.
             cursor.execute(_DUE, [0 if self.broker_is_away else TIMINGS.wake_again])
             due = cursor.fetchall()
-        try:
-            for broadcast_id, queued in due:
+        for broadcast_id, queued in due:
+            try:
                 tasks.wake(broadcast_id, messages=queued)
-                _note_woken(broadcast_id)
-        except BrokerAway:
-            self.broker_is_away = True
-            return _drain_directly(broadcast_id)
-        if due:
+            except BrokerAway:
+                self.broker_is_away = True
+                return delivery.drain(queue_id=broadcast_id, lane=0)
+            _note_woken(broadcast_id)
             self.broker_is_away = False
         return False
 
 
-def _unlock() -> None:
+def _done(step: Callable[[], bool]) -> bool | None:
+    """Do one step and return whether it left work; None where it broke off, which is logged.
+
+    Raises: what a database that is away raises: no other step could work.
+    """
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
-    except (OperationalError, InterfaceError):
-        connection.close()  # the lock went with the session
+        return step()
+    except Exception:
+        if not connection.is_usable():
+            raise
+        log.exception("sweep_step_broken_off", extra={"step": step.__name__})
+        return None
 
 
 def _note_woken(broadcast_id: UUID) -> None:
@@ -136,14 +143,6 @@ def _note_woken(broadcast_id: UUID) -> None:
             "UPDATE messaging_broadcast SET woken_at = clock_timestamp() WHERE id = %s",
             [broadcast_id],
         )
-
-
-def _drain_directly(broadcast_id: UUID) -> bool:
-    """Work the lanes of a broadcast from here, and return whether rows are left."""
-    is_more_left = False
-    for lane in range(settings.DELIVERY_LANES):
-        is_more_left |= delivery.drain(queue_id=broadcast_id, lane=lane)
-    return is_more_left
 
 
 def _beat() -> None:
@@ -162,14 +161,16 @@ def is_late() -> bool:
         return not cursor.fetchone()[0]
 
 
-def _free_left_behind() -> None:
+def _free_left_behind() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_LEFT_BEHIND, [TIMINGS.unknown_released])
         left_behind = [row[0] for row in cursor.fetchall()]
     for broadcast_id in left_behind:
-        with journeys.of_broadcast(broadcast_id) as journey:
+        # Somebody moves its messages at this moment: the next sweep comes in two seconds.
+        with journeys.of_broadcast(broadcast_id, waits=False) as journey:
             if journey is not None:
                 _free(journey)
+    return False
 
 
 def _free(journey: Journey) -> None:

@@ -15,10 +15,8 @@ from uuid import UUID, uuid4
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from accounts.models import Organization
 from billing import ledger
 from contacts import suppressions
-from contacts.models import Suppression
 from messaging.models import Broadcast, Message
 
 Status = Message.Status
@@ -36,6 +34,11 @@ COUNTERS: Final[Mapping[str, str]] = {
     Status.CANCELED: "canceled",
 }
 
+
+def _added_up(statuses: Iterable[str]) -> str:
+    return " + ".join(sorted(COUNTERS[status] for status in statuses))
+
+
 _SETTLE: Final = f"""
 UPDATE messaging_broadcast SET
   {", ".join(f"{counter} = {counter} + %({counter})s" for counter in COUNTERS.values())},
@@ -45,7 +48,7 @@ UPDATE messaging_broadcast SET
     ELSE providers || %(provider)s::varchar END,
   updated_at = clock_timestamp()
 WHERE id = %(id)s
-RETURNING queued + sending = 0, failed + undelivered + unknown > 0
+RETURNING {_added_up(Message.WAITING_STATUSES)} = 0, {_added_up(Message.FAILURE_STATUSES)} > 0
 """
 
 
@@ -88,12 +91,9 @@ class Journey:
 
     def opt_out(self, recipients: Iterable[str]) -> None:
         """Stop everything else to these numbers: the carrier says that the person asked for it."""
-        for recipient in recipients:
-            suppressions.add(
-                organization=Organization.objects.get(pk=self.organization_id),
-                recipient=recipient,
-                source=Suppression.Source.CARRIER,
-            )
+        suppressions.add_from_carrier(
+            organization_id=self.organization_id, recipients=list(recipients)
+        )
 
     def count(self, *, messages: int, was: str, to: str) -> None:
         """Count messages whose UPDATE the caller ran itself, because it needs the rows."""
@@ -102,16 +102,19 @@ class Journey:
 
 
 @contextmanager
-def of_broadcast(queue_id: UUID, *, lease: UUID | None = None) -> Iterator[Journey | None]:
+def of_broadcast(
+    queue_id: UUID, *, lease: UUID | None = None, waits: bool = True
+) -> Iterator[Journey | None]:
     """Hold one broadcast while its messages move; then settle counters, credits and its own status.
 
     All or nothing: an exception in the block leaves every message, counter and credit as it was. None
-    when there is no such broadcast. The lock order is broadcast → messages → credit account.
+    when there is no such broadcast, or without `waits` when somebody else holds it. The lock order is
+    broadcast → messages → credit account.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT organization_id, status FROM messaging_broadcast"
-            " WHERE id = %s FOR NO KEY UPDATE",
+            f" WHERE id = %s FOR NO KEY UPDATE {'' if waits else 'SKIP LOCKED'}",
             [queue_id],
         )
         row = cursor.fetchone()

@@ -1,7 +1,5 @@
 """Rows of what was sent: broadcasts, their messages and skips, and what carriers said of them."""
 
-from uuid import uuid4
-
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -9,7 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Organization, Row, UuidV7
+from accounts.models import Organization, Row
 from contacts.models import Contact
 
 
@@ -21,7 +19,7 @@ class Kind(models.TextChoices):
     FLASH = "FLASH", _("Flash")  # shown at once, not stored by the phone
 
 
-class Broadcast(models.Model):
+class Broadcast(Row):
     """One text, sent by one member, to many, at one moment. Its id is the queue id."""
 
     class Status(models.TextChoices):
@@ -42,9 +40,7 @@ class Broadcast(models.Model):
         ERROR_RATE = "error_rate", _("Too many failures")
         NO_PROGRESS = "no_progress", _("Workers end without progress")
 
-    # Made in Python before the INSERT: at once the outbox row, the Celery task's id and `queueId`.
-    id = models.UUIDField(primary_key=True, default=uuid4, db_default=UuidV7(), editable=False)
-    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    # The id is made in Python before the INSERT: at once the outbox row, the Celery task's id and `queueId`.
     organization = models.ForeignKey(
         Organization,
         on_delete=models.PROTECT,
@@ -157,7 +153,7 @@ class Broadcast(models.Model):
         return 1 - self.waiting / self.messages_total if self.messages_total else 1.0
 
 
-class Message(models.Model):
+class Message(Row):
     """One text to one recipient and its whole journey."""
 
     class Status(models.TextChoices):
@@ -202,8 +198,6 @@ class Message(models.Model):
         CONTACT_BLOCKED = "contact_blocked", _("Contact blocked before it was handed over")
         UNDETERMINED = "undetermined", _("Outcome never became known")
 
-    id = models.UUIDField(primary_key=True, default=uuid4, db_default=UuidV7(), editable=False)
-    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     organization = models.ForeignKey(
         Organization,
         on_delete=models.PROTECT,

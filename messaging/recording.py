@@ -42,7 +42,7 @@ FROM unnest(%(ids)s::uuid[], %(provider_ids)s::text[], %(metadata)s::text[])
   AS r(id, provider_message_id, metadata)
 WHERE {_OURS_SENT}"""
 
-_REFUSED: Final = f"""
+_FAILED: Final = f"""
 UPDATE messaging_message m SET status = 'FAILED', charge = 'RELEASED', provider = %(provider)s,
   error_code = r.code, error_message = r.reason, lease_until = NULL, unknown_since = NULL,
   updated_at = clock_timestamp()
@@ -59,14 +59,6 @@ UPDATE messaging_message m SET status = 'QUEUED', lease_token = NULL, lease_unti
 FROM unnest(%(ids)s::uuid[], %(codes)s::text[], %(reasons)s::text[], %(retry_after)s::float8[],
   %(given_back)s::int[], %(attempts)s::int[]) AS r(id, code, reason, retry_after, given_back, most)
 WHERE {_OURS_SENT} AND m.status = 'SENDING' AND m.attempts - r.given_back < r.most"""
-
-# Whatever `_UNSENT` left was tried often enough, or was given up as UNKNOWN before we learnt better.
-_EXHAUSTED: Final = f"""
-UPDATE messaging_message m SET status = 'FAILED', charge = 'RELEASED', provider = %(provider)s,
-  error_code = r.code, error_message = r.reason, lease_until = NULL, unknown_since = NULL,
-  updated_at = clock_timestamp()
-FROM unnest(%(ids)s::uuid[], %(final_codes)s::text[], %(reasons)s::text[]) AS r(id, code, reason)
-WHERE {_OURS_SENT}"""
 
 _UNCLEAR: Final = f"""
 UPDATE messaging_message m SET status = 'UNKNOWN', provider = %(provider)s,
@@ -152,7 +144,7 @@ def _record_refused(
     journey: Journey, ours: Mapping[str, Any], results: Mapping[UUID, Refused]
 ) -> None:
     journey.move(
-        _REFUSED,
+        _FAILED,
         {
             **ours,
             "ids": list(results),
@@ -195,7 +187,9 @@ def _record_unsent(
     }
     put_back = journey.move(_UNSENT, rows, to=Status.QUEUED)
     if put_back < len(results):
-        journey.move(_EXHAUSTED, rows, to=Status.FAILED, charge=Charge.RELEASED)
+        # What was not put back was tried often enough, or was UNKNOWN before we learnt better.
+        ends = rows | {"codes": rows["final_codes"]}
+        journey.move(_FAILED, ends, to=Status.FAILED, charge=Charge.RELEASED)
     _note(journey, MessageEvent.Kind.PUT_BACK, Status.QUEUED, results)
 
 

@@ -1,6 +1,7 @@
 """Delivery reports: kept first, applied after, in sets, and only ever forward."""
 
 import json
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,8 @@ from messaging.journeys import Charge, Journey, Status
 from messaging.models import DeliveryReport, Message, MessageEvent
 from messaging.providers.callbacks import Report
 from messaging.timings import TIMINGS
+
+log = logging.getLogger(__name__)
 
 Outcome = DeliveryReport.Outcome
 
@@ -58,7 +61,8 @@ LEFT JOIN LATERAL (
   WHERE id = r.message_id AND split_part(provider, ':', 1) IN (r.provider, '')
   UNION ALL
   SELECT id, broadcast_id FROM messaging_message
-  WHERE r.message_id IS NULL AND provider_message_id = nullif(r.provider_message_id, '')
+  WHERE r.message_id IS NULL AND provider_message_id = r.provider_message_id
+    AND provider_message_id <> ''  -- what the index is made of
     AND split_part(provider, ':', 1) = r.provider
   LIMIT 1
 ) m ON TRUE
@@ -84,7 +88,8 @@ UPDATE messaging_message m SET status = %(to)s,
   error_code = r.code, error_message = r.reason, lease_until = NULL, unknown_since = NULL,
   provider_message_id = CASE WHEN m.provider_message_id = '' AND NOT EXISTS (
       SELECT FROM messaging_message other
-      WHERE other.provider_message_id = r.provider_message_id AND other.provider = m.provider)
+      WHERE other.provider_message_id = r.provider_message_id AND other.provider_message_id <> ''
+        AND other.provider = m.provider)
     THEN r.provider_message_id ELSE m.provider_message_id END,
   updated_at = clock_timestamp()
 FROM unnest(%(ids)s::uuid[], %(codes)s::text[], %(reasons)s::text[], %(provider_ids)s::text[])
@@ -172,7 +177,15 @@ def _apply_bite() -> int:
     _settle([(report_id, None, Outcome.UNMATCHED) for report_id, is_old in unmatched if is_old])
     _wait([report_id for report_id, is_old in unmatched if not is_old])
     for broadcast_id in sorted(by_broadcast):
-        _apply_to(broadcast_id, by_broadcast[broadcast_id])
+        pairs = by_broadcast[broadcast_id]
+        try:
+            _apply_to(broadcast_id, pairs)
+        except Exception:
+            # One broadcast whose reports cannot be applied must not hold up all the others.
+            if not connection.is_usable():
+                raise
+            log.exception("reports_not_applied", extra={"broadcast": str(broadcast_id)})
+            _wait([report_id for report_id, _ in pairs])
     return len(due)
 
 
@@ -222,6 +235,8 @@ def _decide(
 
 def _move(journey: Journey, status: Status, reports: Sequence[_Open]) -> None:
     ids = [report.message_id for report in reports]
+    # Where a carrier gives two messages one id, the first keeps it: the column is unique.
+    first = {report.provider_message_id: report.message_id for report in reversed(reports)}
     charge = Charge.RELEASED if status == Status.FAILED else Charge.CAPTURED
     journey.move(
         _MOVE,
@@ -231,7 +246,10 @@ def _move(journey: Journey, status: Status, reports: Sequence[_Open]) -> None:
             "ids": ids,
             "codes": ["" if status in _GOOD else report.code for report in reports],
             "reasons": ["" if status in _GOOD else report.reason for report in reports],
-            "provider_ids": [report.provider_message_id for report in reports],
+            "provider_ids": [
+                r.provider_message_id if first[r.provider_message_id] == r.message_id else ""
+                for r in reports
+            ],
         },
         to=status,
         charge=charge,

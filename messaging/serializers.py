@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from accounts.doors.fields import MomentField, StrictCharField
 from contacts import phone_numbers
-from messaging import sms_text
+from messaging import broadcasts
 from messaging.models import Broadcast, Kind, Message, Skip
 
 UNSUPPORTED_TYPE: Final = "4001"
@@ -32,29 +32,30 @@ class SendToAllSerializer(serializers.Serializer[dict[str, str]]):
     country = StrictCharField(
         required=False,
         allow_null=True,
-        default="",
+        default=None,
         help_text="How national numbers are read: ISO 3166-1 alpha-2 as `CO`, or a calling code as `57`.",
     )
 
     def validate_message(self, text: str) -> str:
-        if sms_text.is_blank(text):
-            raise serializers.ValidationError(
-                _("Write a message: this one has nothing to see in it.")
-            )
+        try:
+            broadcasts.require_visible(text)
+        except broadcasts.TextNotAllowed as error:
+            raise serializers.ValidationError(str(error)) from error
         return text
 
     def validate_type(self, name: str | None) -> str:
-        kind = Kind.SMS.value if name is None else name.upper()
+        if name is None:
+            return Kind.SMS
         # Outside ASCII some letters become these in upper case: the long s of old prints is one.
-        if kind not in Kind.values or not (name or kind).isascii():
+        if not name.isascii() or name.upper() not in Kind.values:
             raise serializers.ValidationError(
                 _("Use one of: %(kinds)s.") % {"kinds": ", ".join(Kind.values)},
                 code=UNSUPPORTED_TYPE,
             )
-        return kind
+        return name.upper()
 
     def validate_country(self, name: str | None) -> str:
-        if name is None or (name == "" and "country" not in self.initial_data):
+        if name is None:
             return ""
         try:
             return phone_numbers.country_of(name)

@@ -11,6 +11,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.doors.addresses import address_of
 from accounts.doors.organization import for_org, member_of
 from accounts.doors.schema import refusals
 from accounts.doors.views import OrganizationView, validated
@@ -49,6 +50,7 @@ class SendView(OrganizationView):
             text=fields["message"],
             kind=fields["type"],
             country=fields["country"],
+            address=address_of(request),
         )
         if not broadcast.messages_total:
             # The broadcast is kept with its skips; only this answer hides its id.
@@ -75,8 +77,8 @@ class SendToAllView(SendView):
         summary="Send one SMS to all contacts",
         description=(
             "Accepts the text for every contact that is not deleted. Duplicates and numbers that cannot "
-            "be written to are left out. The messages are recorded and paid for when this answers; "
-            "delivery follows. The answer has one entry a message, whatever their number."
+            "be written to are left out. When this answers, the messages are recorded and their credits "
+            "reserved; delivery follows. The answer has one entry a message, whatever their number."
         ),
         request=SendToAllSerializer,
         responses={

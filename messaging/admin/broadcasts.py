@@ -19,11 +19,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from accounts.doors.admin import BoundedPaginator, OwnAutocompleteFilter
+from accounts.doors.admin import OwnAutocompleteFilter, PeriodFilter
+from accounts.doors.labels import label, second
 from messaging import journeys
 from messaging.admin.evidence import EvidencePages
-from messaging.admin.filters import MemberFilter, PeriodFilter
-from messaging.admin.labels import BROADCAST_COLORS, label, number, second, short_queue_id
+from messaging.admin.filters import MemberFilter
+from messaging.admin.labels import BROADCAST_COLORS, number, short_queue_id
 from messaging.models import Broadcast, Message, Skip
 
 _FURTHEST_FIRST: Final = (
@@ -231,10 +232,6 @@ class BroadcastPages(EvidencePages):
             },
         ),
     )
-
-    def get_paginator(self, *args: Any, **options: Any) -> BoundedPaginator:
-        # Few beside their messages: worth counting, so that one can page to the last.
-        return BoundedPaginator(*args[1:], **options)
 
     def get_search_results(
         self,

@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from accounts.doors.labels import second
 from messaging.admin.evidence import EvidencePages
-from messaging.admin.labels import second
 from messaging.models import MessageEvent
 
 

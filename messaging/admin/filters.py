@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, TextFilter
+from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
 from accounts.doors.admin import OwnAutocompleteFilter
 from contacts import phone_numbers
@@ -84,45 +81,3 @@ class MemberFilter(OwnAutocompleteFilter):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.title = _("member")
-
-
-class PeriodFilter(RangeDateFilter):
-    """Rows from the first moment of one day to the last of another, in the site's time zone.
-
-    unfold's own compares naive midnights, leaves the last day out and reads a Spanish date as an
-    English one.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.title = _("period")
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        first, last = self._written("from"), self._written("to")
-        try:
-            if first:
-                queryset = queryset.filter(**{f"{self.field_path}__gte": _midnight(_day(first))})
-            if last:
-                after = _midnight(_day(last) + timedelta(days=1))
-                queryset = queryset.filter(**{f"{self.field_path}__lt": after})
-        except (forms.ValidationError, OverflowError):
-            messages.error(request, _("Give the days of the period as the calendar writes them."))
-            return queryset.none()
-        return queryset
-
-    def _written(self, end: str) -> str:
-        return str(self.used_parameters.get(f"{self.parameter_name}_{end}") or "")
-
-
-def _day(written: str) -> date:
-    """Return the day as people of the active language write it, or in ISO 8601.
-
-    Raises: ValidationError.
-    """
-    day = forms.DateField().clean(written)
-    assert isinstance(day, date)  # noqa: S101 - a required field returns nothing else
-    return day
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.template.loader import render_to_string
-from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts.doors.labels import label
 from messaging.models import Broadcast, DeliveryReport, Message
 
 # unfold's names of colours; "default" is grey.
@@ -49,11 +47,6 @@ OUTCOME_COLORS: Final[Mapping[str, str]] = {
 }
 
 
-def label(text: str, color: str) -> SafeString:
-    """Return the text on a coloured ground, escaped."""
-    return render_to_string("unfold/helpers/label.html", {"text": text, "type": color})
-
-
 def status_label(status: str) -> SafeString:
     """Return a message's status on its colour."""
     return label(str(Message.Status(status).label), MESSAGE_COLORS[status])
@@ -67,13 +60,3 @@ def number(amount: int) -> str:
 def short_queue_id(queue_id: UUID) -> SafeString:
     """Return the beginning of a queue id, which the search takes; the whole shows under the pointer."""
     return format_html('<code title="{}">{}</code>', queue_id, str(queue_id)[:8])
-
-
-def second(at: datetime) -> SafeString:
-    """Return a moment in ISO 8601 to the second, in the site's time zone: short, and read in one way."""
-    local = timezone.localtime(at)
-    return format_html(
-        '<time class="pregon-time" datetime="{}">{}</time>',
-        at.isoformat(),
-        f"{local:%Y-%m-%d %H:%M:%S}",
-    )

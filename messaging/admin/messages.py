@@ -15,11 +15,12 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from accounts.doors.admin import OwnAutocompleteFilter, member_of
+from accounts.doors.labels import label, second
 from contacts import phone_numbers
 from messaging.admin import life
 from messaging.admin.evidence import EvidencePages, uuid_of
 from messaging.admin.filters import CountryFilter, QueueFilter, StatusGroupFilter
-from messaging.admin.labels import CHARGE_COLORS, label, second, short_queue_id, status_label
+from messaging.admin.labels import CHARGE_COLORS, short_queue_id, status_label
 from messaging.models import Message
 
 
@@ -91,9 +92,9 @@ class MessagePages(EvidencePages):
         organization = member_of(request).organization
         country = organization.country if organization is not None else ""
         found = Q(provider_message_id=text)
-        recipient = phone_numbers.read(text, country).e164
-        if recipient:
-            found |= Q(recipient=recipient)
+        recipients = phone_numbers.meanings(text, country)
+        if recipients:
+            found |= Q(recipient__in=recipients)
         return queryset.filter(found), False
 
     def render_change_form(

@@ -16,8 +16,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
 from accounts.doors.admin import member_of
+from accounts.doors.labels import label, second
 from messaging.admin.evidence import EvidencePages, uuid_of
-from messaging.admin.labels import OUTCOME_COLORS, label, second, status_label
+from messaging.admin.labels import OUTCOME_COLORS, status_label
 from messaging.models import DeliveryReport, Message
 from messaging.providers.registry import PROVIDERS
 

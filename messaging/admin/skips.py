@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -12,11 +14,16 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from accounts.doors.admin import OwnAutocompleteFilter
+from accounts.doors.admin import OwnAutocompleteFilter, member_of
+from accounts.doors.labels import second
+from contacts import directory
+from contacts.models import Contact
 from messaging.admin.evidence import EvidencePages
 from messaging.admin.filters import QueueFilter
-from messaging.admin.labels import second, short_queue_id
+from messaging.admin.labels import short_queue_id
 from messaging.models import Skip
+
+_FOUND: Final = 1_000  # contacts whose skips one search looks up
 
 
 @admin.register(Skip)
@@ -40,7 +47,23 @@ class SkipPages(EvidencePages):
     )
     list_select_related = ("contact", "duplicate_of", "broadcast__organization")
     ordering = ("-id",)
+    search_fields = ("phone",)  # shows the box; what it finds is in get_search_results
+    search_help_text = _("The contact's number, name or e-mail, or the beginning of one.")
     fields = ("phone", "reason", "contact", "duplicate_of", "queue_id", "created_at", "id")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Skip], search_term: str
+    ) -> tuple[QuerySet[Skip], bool]:
+        """Find skips by their contacts, through each broadcast's index: the newest contacts found."""
+        if not search_term.strip():
+            return queryset, False
+        contacts = Contact.objects.order_by("-created_at")  # the deleted too: they were skipped
+        organization = member_of(request).organization
+        country = ""
+        if organization is not None:
+            contacts, country = contacts.filter(organization=organization), organization.country
+        found = directory.find(contacts=contacts, text=search_term, country=country)
+        return queryset.filter(contact__in=list(found.values_list("pk", flat=True)[:_FOUND])), False
 
     @display(description=_("queue id"))
     def queue_id(self, skip: Skip) -> SafeString:

@@ -36,8 +36,8 @@ def contacts_in_order(organization: Organization, *given: str | Mapping[str, Any
     this have no order.
     """
     rows = [{"phone": each} if isinstance(each, str) else each for each in given]
-    return [
-        ContactFactory(
+    contacts: list[Contact] = [
+        ContactFactory.create(
             **{
                 "organization": organization,
                 "created_at": _FIRST + timedelta(seconds=number),
@@ -46,6 +46,7 @@ def contacts_in_order(organization: Organization, *given: str | Mapping[str, Any
         )
         for number, row in enumerate(rows)
     ]
+    return contacts
 
 
 def many_contacts(organization: Organization, count: int) -> list[str]:
@@ -59,7 +60,10 @@ def many_contacts(organization: Organization, count: int) -> list[str]:
 def grant(organization: Organization, amount: int) -> None:
     """Put credits into the organization's account."""
     ledger.grant(
-        organization=organization, amount=amount, member=SuperuserFactory(), note="for a test"
+        organization=organization,
+        amount=amount,
+        member=SuperuserFactory.create(),
+        note="for a test",
     )
 
 

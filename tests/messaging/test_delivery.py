@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from billing import ledger
 from contacts.models import Contact, Suppression
-from messaging import delivery, recording
+from messaging import delivery, locks, recording
 from messaging.models import Broadcast, Message, MessageEvent
 from messaging.providers.results import Accepted, Misconfigured, Refused, Unavailable, Unclear
 
@@ -161,6 +161,29 @@ def test_an_unclear_answer_is_unknown_and_never_sent_again(acme, broadcast, memo
     assert (broadcast.status, broadcast.unknown) == ("COMPLETED_WITH_FAILURES", 1)
 
 
+def test_messages_that_no_provider_carries_any_more_wait(broadcast, settings):
+    settings.SMS_PROVIDERS = [
+        "twilio://AC00000000000000000000000000000000:t@api.twilio.com?from=%2B15005550006"
+    ]
+    Broadcast.objects.update(kind="FLASH")
+
+    assert not delivery.drain(queue_id=broadcast.pk, lane=0)
+
+    broadcast.refresh_from_db()
+    assert (broadcast.status, broadcast.queued, broadcast.broken_drains) == ("RUNNING", 1, 0)
+
+
+def test_a_credentials_rate_is_kept(acme, contacts, grant, send, settings, fresh_rate_limits):
+    settings.SMS_PROVIDERS = ["memory://slow?rate=5"]
+    grant(acme, 100)
+    contacts(*(f"+57300123{number:04}" for number in range(40)))
+    broadcast = send()
+
+    drained(broadcast)  # two seconds of five messages, and what a window's edges allow
+
+    assert 5 <= broadcast.sent <= 15
+
+
 def test_a_defect_in_the_provider_is_an_unclear_answer(broadcast, memory):
     memory.will_answer(PHONE, RuntimeError("a defect"))
 
@@ -268,7 +291,7 @@ def test_a_lane_that_is_taken_ends_at_once(broadcast, memory):
     taken, let_go = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with delivery._lane_lock(broadcast.pk, 0):
+        with locks.held(delivery._number(broadcast.pk), 0):
             taken.set()
             let_go.wait()
         connection.close()
@@ -318,7 +341,7 @@ def test_a_drain_that_ends_in_order_forgets_those_that_broke_off(broadcast, memo
 def test_a_mark_is_refused_when_the_lease_is_nearly_over(broadcast, memory):
     lane = delivery._begin(broadcast.pk)
     assert lane is not None
-    (claimed,) = delivery._claim(lane)
+    (claimed,) = delivery._claim(lane, delivery.CLAIM)
     Message.objects.update(lease_until=timezone.now() + timedelta(seconds=5))
 
     assert delivery._mark(lane, [claimed.id]) == set()
@@ -329,7 +352,7 @@ def test_a_mark_is_refused_when_the_lease_is_nearly_over(broadcast, memory):
 def test_a_stranger_cannot_mark_or_record(broadcast, memory):
     lane = delivery._begin(broadcast.pk)
     assert lane is not None
-    (claimed,) = delivery._claim(lane)
+    (claimed,) = delivery._claim(lane, delivery.CLAIM)
     Message.objects.update(lease_token=uuid4())
 
     assert delivery._mark(lane, [claimed.id]) == set()
@@ -346,7 +369,7 @@ def test_a_stranger_cannot_mark_or_record(broadcast, memory):
 def test_a_late_result_of_the_same_lease_resolves_an_unknown_message(acme, broadcast, memory):
     lane = delivery._begin(broadcast.pk)
     assert lane is not None
-    (claimed,) = delivery._claim(lane)
+    (claimed,) = delivery._claim(lane, delivery.CLAIM)
     delivery._mark(lane, [claimed.id])
     recording.record(
         queue_id=lane.queue_id,

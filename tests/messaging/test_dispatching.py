@@ -1,8 +1,11 @@
 """The sweep: what a dead drain left behind, what nobody woke, what is too late."""
 
+import threading
+import time
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from billing import ledger
@@ -47,7 +50,7 @@ def claimed(broadcast: Broadcast, *, marked: bool) -> None:
     """Leave the broadcast's messages as a worker does that dies after the claim, or after the mark."""
     lane = delivery._begin(broadcast.pk)
     assert lane is not None
-    ids = [message.id for message in delivery._claim(lane)]
+    ids = [message.id for message in delivery._claim(lane, delivery.CLAIM)]
     if marked:
         delivery._mark(lane, ids)
     Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -76,6 +79,47 @@ def test_what_was_marked_becomes_unknown_and_keeps_its_lease(acme, broadcast, wa
     broadcast.refresh_from_db()
     assert broadcast.status == "COMPLETED_WITH_FAILURES"
     assert ledger.balance(acme.pk).reserved == 1
+
+
+def test_a_broadcast_that_somebody_holds_does_not_stop_the_sweep(
+    transactional_db, broadcast, wakes, acme, send
+):
+    claimed(broadcast, marked=False)
+    other = send(text="Another")
+    Broadcast.objects.filter(pk=other.pk).update(created_at=timezone.now() - LONG_AGO)
+    taken, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            list(Broadcast.objects.select_for_update().filter(pk=broadcast.pk))
+            taken.set()
+            let_go.wait()
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    taken.wait()
+    began = time.monotonic()
+    Dispatcher().sweep()
+    took = time.monotonic() - began
+    let_go.set()
+    holder.join()
+
+    assert took < 3
+    assert ("messaging.drain", str(other.pk), 0) in wakes
+    assert not dispatching.is_late()
+
+
+def test_a_step_that_breaks_off_does_not_stop_the_others_and_is_no_sign_of_life(
+    transactional_db, broadcast, wakes, monkeypatch
+):
+    Broadcast.objects.update(created_at=timezone.now() - LONG_AGO)
+    monkeypatch.setattr(dispatching.reports, "BITE", "a defect")
+
+    Dispatcher().sweep()
+
+    assert ("messaging.drain", str(broadcast.pk), 0) in wakes
+    assert dispatching.is_late()
 
 
 def test_a_lease_that_still_runs_is_left_alone(broadcast, wakes):

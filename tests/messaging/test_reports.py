@@ -152,7 +152,7 @@ def test_a_report_resolves_an_unknown_message(acme, unknown, told, becomes, bala
 def test_a_report_before_our_own_record_waits_for_it(broadcast, memory):
     lane = delivery._begin(broadcast.pk)
     assert lane is not None
-    (claimed,) = delivery._claim(lane)
+    (claimed,) = delivery._claim(lane, delivery.CLAIM)
     delivery._mark(lane, [claimed.id])
     report(claimed.id, "DELIVERED")
     reports.apply()
@@ -254,6 +254,56 @@ def test_a_report_after_the_release_is_uncollected_when_nothing_is_left(
 
     assert status_of(unknown) == "DELIVERED"
     assert unknown.charge == "UNCOLLECTED"
+
+
+def test_two_messages_with_one_id_of_the_provider_are_both_resolved(
+    acme, contacts, grant, send, memory
+):
+    grant(acme, 10)
+    for contact in contacts("+573001234561", "+573001234562"):
+        memory.will_answer(contact.e164, Unclear("read timeout"))
+    broadcast = send()
+    delivery.drain(queue_id=broadcast.pk, lane=0)
+    for message in broadcast.messages.all():
+        report(message.pk, "DELIVERED", provider_message_id="SM1")
+
+    reports.apply()
+
+    broadcast.refresh_from_db()
+    assert broadcast.delivered == 2
+    ids = sorted(broadcast.messages.values_list("provider_message_id", flat=True))
+    assert ids == ["", "SM1"]
+
+
+def test_reports_that_cannot_be_applied_do_not_hold_up_other_broadcasts(
+    acme, sent, contacts, send, memory, monkeypatch
+):
+    second = send(text="Another")
+    delivery.drain(queue_id=second.pk, lane=0)
+    report(sent.pk, "DELIVERED")
+    report(second.messages.get().pk, "DELIVERED")
+    apply_to = reports._apply_to
+
+    def apply_to_all_but_one(broadcast_id, pairs):
+        if broadcast_id == sent.broadcast_id:
+            raise RuntimeError("a defect")
+        apply_to(broadcast_id, pairs)
+
+    monkeypatch.setattr(reports, "_apply_to", apply_to_all_but_one)
+    reports.apply()
+
+    assert status_of(second.messages.get()) == "DELIVERED"
+    waiting = DeliveryReport.objects.get(applied_at=None)
+    assert waiting.due_at > timezone.now()
+
+
+def test_an_opt_out_of_a_number_that_is_not_valid_any_more_is_kept(sent):
+    Message.objects.filter(pk=sent.pk).update(recipient="+5799999999999")
+    report(sent.pk, "UNDELIVERED", opts_out=True)
+
+    reports.apply()
+
+    assert Suppression.objects.get().recipient == "+5799999999999"
 
 
 def test_the_raw_words_are_kept_for_ever(sent):

@@ -27,8 +27,8 @@ class Command(BaseCommand):
         while not stop.is_set():
             try:
                 goes_on = dispatcher.sweep()
-            except (DatabaseError, InterfaceError):
-                log.warning("sweep_broken_off", exc_info=True)
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("database_away", extra={"error": type(error).__name__})
                 connection.close()
                 goes_on = False
             if not goes_on:

@@ -1,0 +1,34 @@
+"""Locks of a database session: whoever holds one is alone, and whoever dies lets go."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from django.db import InterfaceError, OperationalError, connection
+
+
+@contextmanager
+def held(*key: int) -> Iterator[bool]:
+    """Hold the lock of one or two numbers, if nobody else does; yield whether it is ours.
+
+    It never waits. It belongs to this process's connection, so workers and dispatcher connect directly
+    or through a pooler in session mode.
+    """
+    is_ours = _ask("pg_try_advisory_lock", key)
+    try:
+        yield is_ours
+    finally:
+        if is_ours:
+            _let_go(key)
+
+
+def _let_go(key: Sequence[int]) -> None:
+    try:
+        _ask("pg_advisory_unlock", key)
+    except (OperationalError, InterfaceError):
+        connection.close()  # the lock went with the session
+
+
+def _ask(function: str, key: Sequence[int]) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}({', '.join(['%s'] * len(key))})", key)
+        return bool(cursor.fetchone()[0])
