@@ -53,6 +53,7 @@ TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     broadcasts.AudienceTooLarge: (400, "4004"),
     ledger.InsufficientCredits: (402, "3001"),
     broadcasts.ContactsKeepChanging: (503, "4090"),
+    broadcasts.AcceptanceUnknown: (503, "4090"),
     InvalidReport: (400, "4000"),
     exceptions.ParseError: (400, "4000"),
     exceptions.ValidationError: (400, "4000"),
@@ -152,7 +153,10 @@ def _add_headers(response: Response, error: Exception, status: int) -> None:
     if status == HTTPStatus.UNAUTHORIZED:
         response["WWW-Authenticate"] = 'Bearer realm="pregon"'
     wait = getattr(error, "wait", None) or getattr(error, "retry_after", None)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    # Whoever does not know whether it was accepted must look, not try again.
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and not isinstance(
+        error, broadcasts.AcceptanceUnknown
+    ):
         wait = RETRY_AFTER
     if wait is not None:
         response["Retry-After"] = str(max(1, round(wait)))

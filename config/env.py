@@ -26,7 +26,7 @@ _values: Mapping[str, str] = FileAwareMapping()  # type: ignore[no-untyped-call]
 
 
 def _text(name: str, default: str = "") -> str:
-    return _values.get(name, default).strip()
+    return (_values.get(name) or default).strip()
 
 
 def _words(name: str) -> list[str]:
@@ -65,8 +65,8 @@ def _key(name: str, state: Path, *, production: bool) -> str:
         kept.parent.mkdir(parents=True, exist_ok=True)
         # Two processes may start at once: the first link wins, the other reads it.
         own = kept.with_suffix(f".{os.getpid()}")
-        own.write_text(secrets.token_urlsafe(64))
-        own.chmod(0o600)
+        with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(64))
         try:
             os.link(own, kept)
         except FileExistsError:

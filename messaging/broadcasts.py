@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from psycopg import errors
@@ -83,6 +83,10 @@ class _Order:
     address: str | None
     measure: Measure
     rules: Rules
+
+
+class AcceptanceUnknown(Exception):
+    """The database was lost in the moment of accepting: the broadcast exists whole, or not at all."""
 
 
 class _Unread(Exception):
@@ -230,57 +234,75 @@ def _retried(order: _Order) -> Broadcast:
 
 
 def _accept(order: _Order) -> Broadcast:
+    is_written = False
+    try:
+        with transaction.atomic():
+            broadcast = _write(order)
+            is_written = True
+    except (OperationalError, InterfaceError) as error:
+        if not is_written:
+            raise
+        raise AcceptanceUnknown(
+            _(
+                "The database was lost while the broadcast was being accepted. Look in the admin whether"
+                " it is there before you send it again."
+            )
+        ) from error
+    return broadcast
+
+
+def _write(order: _Order) -> Broadcast:
+    """Write the broadcast with all that belongs to it, inside the caller's transaction."""
     rules = order.rules
     queue_id = uuid4()
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(_SETTINGS)
-        broadcast = Broadcast.objects.create(
-            id=queue_id,
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTINGS)
+    broadcast = Broadcast.objects.create(
+        id=queue_id,
+        organization_id=rules.organization_id,
+        member=order.member,
+        text=order.text,
+        kind=order.kind,
+        country=order.country,
+        encoding=order.measure.encoding,
+        segments=order.measure.segments,
+        status=Status.RUNNING,
+    )
+    classified = audiences.write(broadcast_id=queue_id, rules=rules, audience=order.audience)
+    if classified.unread:
+        raise _Unread
+    _require_size(classified)
+    broadcast.audience = classified.audience
+    broadcast.messages_total = broadcast.queued = classified.recipients
+    broadcast.skipped_total = sum(classified.skipped.values())
+    broadcast.skipped_by_reason = dict(classified.skipped)
+    broadcast.credits = classified.credits
+    broadcast.fingerprint = classified.fingerprint
+    if not classified.recipients:
+        broadcast.status = Status.COMPLETED
+        broadcast.finished_at = broadcast.created_at
+    broadcast.save()
+    audit.record(
+        act="broadcast.accepted",
+        subject=broadcast,
+        member=order.member,
+        details={"messages": classified.recipients, "credits": classified.credits},
+        address=order.address,
+    )
+    # Once more, without a lock on the member's row: it would block that member's sign-in.
+    _require_still_allowed(order.member)
+    if classified.credits:
+        # Last, so that the organization's one hot row is held for the shortest time.
+        ledger.reserve(
             organization_id=rules.organization_id,
-            member=order.member,
-            text=order.text,
-            kind=order.kind,
-            country=order.country,
-            encoding=order.measure.encoding,
-            segments=order.measure.segments,
-            status=Status.RUNNING,
+            amount=classified.credits,
+            reference=f"broadcast:{queue_id}",
         )
-        classified = audiences.write(broadcast_id=queue_id, rules=rules, audience=order.audience)
-        if classified.unread:
-            raise _Unread
-        _require_size(classified)
-        broadcast.audience = classified.audience
-        broadcast.messages_total = broadcast.queued = classified.recipients
-        broadcast.skipped_total = sum(classified.skipped.values())
-        broadcast.skipped_by_reason = dict(classified.skipped)
-        broadcast.credits = classified.credits
-        broadcast.fingerprint = classified.fingerprint
-        if not classified.recipients:
-            broadcast.status = Status.COMPLETED
-            broadcast.finished_at = broadcast.created_at
-        broadcast.save()
-        audit.record(
-            act="broadcast.accepted",
-            subject=broadcast,
-            member=order.member,
-            details={"messages": classified.recipients, "credits": classified.credits},
-            address=order.address,
+    if classified.recipients:
+        transaction.on_commit(
+            partial(tasks.try_waking, queue_id, messages=classified.recipients, first=True),
+            robust=True,
         )
-        # Once more, without a lock on the member's row: it would block that member's sign-in.
-        _require_still_allowed(order.member)
-        if classified.credits:
-            # Last, so that the organization's one hot row is held for the shortest time.
-            ledger.reserve(
-                organization_id=rules.organization_id,
-                amount=classified.credits,
-                reference=f"broadcast:{queue_id}",
-            )
-        if classified.recipients:
-            transaction.on_commit(
-                partial(tasks.try_waking, queue_id, messages=classified.recipients, first=True),
-                robust=True,
-            )
     return broadcast
 
 

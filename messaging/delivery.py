@@ -56,6 +56,7 @@ RETURNING m.id, m.recipient
 # Only what this returns may be sent.
 _MARK: Final = """
 UPDATE messaging_message m SET submit_started_at = clock_timestamp(), attempts = attempts + 1,
+  provider = %(provider)s,
   expires_at = coalesce(expires_at, statement_timestamp() + %(validity)s * interval '1 second')
 WHERE m.id = ANY(%(ids)s) AND m.lease_token = %(token)s AND m.status = 'SENDING'
   AND m.submit_started_at IS NULL
@@ -247,7 +248,7 @@ def _hand_over(
             _put_back(lane, [message.id for message in claimed[start:]])
             return
         part = claimed[start : start + window]
-        marked = _mark(lane, [message.id for message in part])
+        marked = _mark(lane, provider, [message.id for message in part])
         if marked:
             sendable = [message for message in part if message.id in marked]
             results = runner.run(_call(lane, provider, sendable, http))
@@ -259,16 +260,24 @@ def _hand_over(
             )
 
 
-def _mark(lane: _Lane, ids: list[UUID]) -> set[UUID]:
+def _mark(lane: _Lane, provider: Provider, ids: list[UUID]) -> set[UUID]:
     """Return the messages that may be sent now; their mark is committed."""
     ours: dict[str, Any] = {"ids": ids, "token": lane.token}
     with journeys.of_broadcast(lane.queue_id, lease=lane.token) as journey:
         if journey is None:
             return set()
         journey.cursor.execute(
-            _MARK, {**ours, "validity": TIMINGS.validity, "margin": TIMINGS.margin}
+            _MARK,
+            {
+                **ours,
+                "provider": provider.name,
+                "validity": TIMINGS.validity,
+                "margin": TIMINGS.margin,
+            },
         )
         marked = {row[0] for row in journey.cursor.fetchall()}
+        if marked:
+            journey.provider = provider.name
         if len(marked) < len(ids):
             _settle_unmarked(journey, ours)
     return marked

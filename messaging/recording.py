@@ -158,7 +158,7 @@ def _record_refused(
         journey.cursor.execute(
             "SELECT recipient FROM messaging_message WHERE id = ANY(%s)", [opted_out]
         )
-        journey.opt_out(recipient for (recipient,) in journey.cursor.fetchall())
+        journey.opt_out(sorted(recipient for (recipient,) in journey.cursor.fetchall()))
 
 
 def _record_unsent(

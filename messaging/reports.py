@@ -198,9 +198,11 @@ def _apply_to(broadcast_id: UUID, pairs: Sequence[tuple[UUID, UUID]]) -> None:
         )
         opened = [_Open(*row) for row in journey.cursor.fetchall()]
         moves, outcomes, early = _decide(opened)
+        # In the order of all locks: opt-outs by number, then messages, the credit account last.
+        journey.opt_out(sorted({report.recipient for report in opened if report.opts_out}))
         for status, reports in moves.items():
             _move(journey, status, reports)
-        journey.opt_out(report.recipient for report in opened if report.opts_out)
+        _collect_late(journey, [report.message_id for report in opened])
         _settle(outcomes)
         _wait(early)
 
@@ -254,8 +256,6 @@ def _move(journey: Journey, status: Status, reports: Sequence[_Open]) -> None:
         to=status,
         charge=charge,
     )
-    if charge == Charge.CAPTURED:
-        _collect_late(journey, ids)
     resolved = [r.message_id for r in reports if r.message_status == Status.UNKNOWN]
     MessageEvent.objects.bulk_create(
         MessageEvent(
@@ -268,7 +268,8 @@ def _move(journey: Journey, status: Status, reports: Sequence[_Open]) -> None:
 def _collect_late(journey: Journey, ids: Sequence[UUID]) -> None:
     """Charge messages whose credits went back because nobody could tell what became of them."""
     journey.cursor.execute(
-        "SELECT id, credits FROM messaging_message WHERE id = ANY(%s) AND charge = 'RELEASED'",
+        "SELECT id, credits FROM messaging_message WHERE id = ANY(%s) AND charge = 'RELEASED'"
+        " AND status IN ('SENT', 'DELIVERED', 'UNDELIVERED') ORDER BY id",
         [list(ids)],
     )
     for message_id, amount in journey.cursor.fetchall():

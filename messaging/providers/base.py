@@ -106,7 +106,6 @@ class Provider(ABC):
         self.credential = credential
         self.concurrency = capacity.concurrency
         self.rate = capacity.rate
-        self.countries = capacity.countries
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -129,11 +128,9 @@ class Provider(ABC):
         """Return whether what is handed to it reaches no phone: of no use in production."""
         return False
 
-    def carries(self, kind: str, country: str = "") -> bool:
-        """Return whether it takes messages of this kind, to this country if one is named."""
-        return kind in self.kinds and (
-            not country or self.countries is None or country in self.countries
-        )
+    def carries(self, kind: str) -> bool:
+        """Return whether it takes messages of this kind."""
+        return kind in self.kinds
 
     async def send(self, batch: Batch, http: aiohttp.ClientSession) -> Mapping[UUID, Result]:
         """Hand the batch over once and return one result for each of its messages.

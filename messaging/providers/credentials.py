@@ -33,11 +33,10 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How much may be handed to one credential, and to which countries."""
+    """How much may be handed to one credential."""
 
     concurrency: int = 50  # requests under way at once, for each lane
     rate: float | None = None  # messages a second over all workers
-    countries: frozenset[str] | None = None  # ISO 3166-1 alpha-2; None is everywhere
 
 
 @dataclass(slots=True, repr=False)
@@ -95,14 +94,13 @@ class ProviderURL:
         return self._options.pop(name, "").strip()
 
     def capacity(self) -> Capacity:
-        """Take `concurrency`, `rate` and `countries`.
+        """Take `concurrency` and `rate`.
 
         Raises: InvalidProviderURL.
         """
         return Capacity(
             concurrency=self._whole_number("concurrency", Capacity().concurrency),
             rate=self._positive_number("rate"),
-            countries=self._countries(),
         )
 
     def base_url(self, hosts: re.Pattern[str]) -> URL:
@@ -155,12 +153,6 @@ class ProviderURL:
         if not 0 < number < math.inf:
             raise InvalidProviderURL(f"`{name}` must be a number above 0")
         return number
-
-    def _countries(self) -> frozenset[str] | None:
-        names = frozenset(self.option("countries").upper().replace(",", " ").split())
-        if not all(_REGION.fullmatch(name) for name in names):
-            raise InvalidProviderURL("`countries` must be two-letter codes, as CO,US")
-        return names or None
 
 
 def is_this_machine(host: str) -> bool:

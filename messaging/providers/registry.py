@@ -43,17 +43,15 @@ def by_slug(slug: str) -> list[Provider]:
     return [provider for provider in configured() if provider.slug == slug]
 
 
-def choose(*, kind: str, country: str = "") -> Provider:
-    """Return the provider a message of this kind goes to, to this country if one is named.
-
-    The first that carries it; weights and failover for what provably was not sent belong here.
+def choose(*, kind: str) -> Provider:
+    """Return the provider a message of this kind goes to: the first that carries it.
 
     Raises: NoProvider.
     """
     for provider in configured():
-        if provider.carries(kind, country):
+        if provider.carries(kind):
             return provider
-    raise NoProvider(f"No provider of SMS_PROVIDERS carries {kind} to {country or 'any country'}.")
+    raise NoProvider(f"No provider of SMS_PROVIDERS carries {kind}.")
 
 
 def limits(kind: str) -> Limits:

@@ -316,7 +316,7 @@ def signed_body(body: bytes, *pairs: tuple[str, str]) -> Any:
     return Client().generic("POST", PATH, body, FORM, headers={"x-twilio-signature": proof})
 
 
-def test_B82_a_body_over_64_kB_is_413() -> None:  # noqa: N802 - the unit's own letters
+def test_B82_a_body_over_64_kB_is_413() -> None:
     pairs = [*DELIVERED.items(), ("Body", "a" * 65_536)]
 
     with nothing_happens():
@@ -325,7 +325,7 @@ def test_B82_a_body_over_64_kB_is_413() -> None:  # noqa: N802 - the unit's own 
     assert told(answer) == (413, "4042")
 
 
-def test_64_kB_are_read() -> None:  # noqa: N802 - as above
+def test_64_kB_are_read() -> None:
     room = 65_536 - len(urlencode([*DELIVERED.items(), ("Body", "")]))
 
     assert report([*DELIVERED.items(), ("Body", "a" * room)]).status_code == 204

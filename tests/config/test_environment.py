@@ -35,7 +35,7 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Read:
 
     def found(**given: str) -> env.Environment:
         variables = {"PREGON_STATE": str(tmp_path / "state"), **given}
-        monkeypatch.setattr(env, "_values", FileAwareMapping(variables))  # type: ignore[no-untyped-call] # it has no types
+        monkeypatch.setattr(env, "_values", FileAwareMapping(variables))
         return env.read()
 
     return found

@@ -160,7 +160,7 @@ def test_a_number_is_cut_to_its_last_three_digits(
 
 def test_a_number_in_a_trace_is_cut(lines: Lines) -> None:
     try:
-        raise ValueError("cannot write to +573001234567")
+        int("+573001234567 or so")  # the error repeats what it was given
     except ValueError:
         log.exception("it broke")
 

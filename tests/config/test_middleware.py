@@ -122,7 +122,7 @@ def test_an_acceptance_keeps_the_callers_own_address(
 @pytest.mark.parametrize(
     "address", ["/%00", "/admin/%00", "/admin/?x=%00", "/?x=a%00b", "/healthz?%00"]
 )
-def test_S42_a_NUL_goes_no_further(address: str) -> None:  # noqa: N802 - the character's own name
+def test_S42_a_NUL_goes_no_further(address: str) -> None:
     assert Client().get(address).status_code == 400
 
 

@@ -344,7 +344,7 @@ def test_a_mark_is_refused_when_the_lease_is_nearly_over(broadcast, memory):
     (claimed,) = delivery._claim(lane, delivery.CLAIM)
     Message.objects.update(lease_until=timezone.now() + timedelta(seconds=5))
 
-    assert delivery._mark(lane, [claimed.id]) == set()
+    assert delivery._mark(lane, memory, [claimed.id]) == set()
 
     assert only_message(broadcast).status == "QUEUED"
 
@@ -355,7 +355,7 @@ def test_a_stranger_cannot_mark_or_record(broadcast, memory):
     (claimed,) = delivery._claim(lane, delivery.CLAIM)
     Message.objects.update(lease_token=uuid4())
 
-    assert delivery._mark(lane, [claimed.id]) == set()
+    assert delivery._mark(lane, memory, [claimed.id]) == set()
     recording.record(
         queue_id=lane.queue_id,
         token=lane.token,
@@ -370,7 +370,7 @@ def test_a_late_result_of_the_same_lease_resolves_an_unknown_message(acme, broad
     lane = delivery._begin(broadcast.pk)
     assert lane is not None
     (claimed,) = delivery._claim(lane, delivery.CLAIM)
-    delivery._mark(lane, [claimed.id])
+    delivery._mark(lane, memory, [claimed.id])
     recording.record(
         queue_id=lane.queue_id,
         token=lane.token,

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from billing import ledger
-from messaging import delivery, dispatching, tasks
+from messaging import delivery, dispatching, providers, tasks
 from messaging.dispatching import Dispatcher
 from messaging.models import Broadcast, Heartbeat, Message, MessageEvent
 from messaging.timings import TIMINGS
@@ -52,7 +52,7 @@ def claimed(broadcast: Broadcast, *, marked: bool) -> None:
     assert lane is not None
     ids = [message.id for message in delivery._claim(lane, delivery.CLAIM)]
     if marked:
-        delivery._mark(lane, ids)
+        delivery._mark(lane, providers.choose(kind="SMS"), ids)
     Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
 
 

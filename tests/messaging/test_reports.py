@@ -153,7 +153,7 @@ def test_a_report_before_our_own_record_waits_for_it(broadcast, memory):
     lane = delivery._begin(broadcast.pk)
     assert lane is not None
     (claimed,) = delivery._claim(lane, delivery.CLAIM)
-    delivery._mark(lane, [claimed.id])
+    delivery._mark(lane, memory, [claimed.id])
     report(claimed.id, "DELIVERED")
     reports.apply()
     message = broadcast.messages.get()

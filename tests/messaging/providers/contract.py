@@ -65,13 +65,11 @@ class ProviderContract(ABC):
         assert provider.concurrency >= 1
         assert provider.name == f"{provider.slug}:{provider.credential.account}"
 
-    def test_it_carries_its_kinds_to_its_countries(self) -> None:
+    def test_it_carries_its_kinds_and_no_other(self) -> None:
         provider = self.provider("http://127.0.0.1:1")
-        provider.countries = frozenset({"CO"})
 
-        assert all(provider.carries(kind, "CO") for kind in provider.kinds)
-        assert not any(provider.carries(kind, "US") for kind in provider.kinds)
-        assert not provider.carries("PIGEON", "CO")
+        assert all(provider.carries(kind) for kind in provider.kinds)
+        assert not provider.carries("PIGEON")
 
     def test_a_stranger_s_callback_is_not_believed(self) -> None:
         provider = self.provider("http://127.0.0.1:1")

@@ -26,8 +26,7 @@ def _development(settings: Any) -> None:
 
 def test_a_whole_url_is_read(settings: Any) -> None:
     settings.SMS_PROVIDERS = [
-        GOOD + "&rate=12.5&concurrency=100&countries=co,US&previous_token=old"
-        "&base_url=http://127.0.0.1:9000"
+        GOOD + "&rate=12.5&concurrency=100&previous_token=old&base_url=http://127.0.0.1:9000"
     ]
 
     (provider,) = providers.configured()
@@ -35,7 +34,6 @@ def test_a_whole_url_is_read(settings: Any) -> None:
     assert isinstance(provider, Twilio)
     assert provider.name == f"twilio:{ACCOUNT}"
     assert (provider.rate, provider.concurrency) == (12.5, 100)
-    assert provider.countries == frozenset({"CO", "US"})
     assert provider.credential.tokens == (SECRET, "old")
     assert provider.simulated
 
@@ -45,7 +43,7 @@ def test_what_is_left_out_has_a_default(settings: Any) -> None:
 
     (provider,) = providers.configured()
 
-    assert (provider.rate, provider.concurrency, provider.countries) == (None, 50, None)
+    assert (provider.rate, provider.concurrency) == (None, 50)
     assert not provider.simulated
 
 
@@ -65,22 +63,17 @@ def test_the_same_objects_come_every_time(settings: Any) -> None:
 
 
 def test_the_first_that_carries_it_is_chosen(settings: Any) -> None:
-    settings.SMS_PROVIDERS = ["memory://andes?countries=CO,PE", GOOD, "console://"]
+    settings.SMS_PROVIDERS = [GOOD, "console://"]
 
-    def name(kind: str, country: str = "") -> str:
-        return providers.choose(kind=kind, country=country).name
-
-    assert name("SMS", "CO") == "memory:andes"
-    assert name("SMS", "US") == f"twilio:{ACCOUNT}"
-    assert name("FLASH", "US") == "console:local"
-    assert name("OTP") == "memory:andes"
+    assert providers.choose(kind="SMS").name == f"twilio:{ACCOUNT}"
+    assert providers.choose(kind="FLASH").name == "console:local"
 
 
 def test_a_kind_nobody_carries_is_said(settings: Any) -> None:
     settings.SMS_PROVIDERS = [GOOD]
 
     with pytest.raises(providers.NoProvider, match="FLASH"):
-        providers.choose(kind="FLASH", country="CO")
+        providers.choose(kind="FLASH")
     with pytest.raises(providers.NoProvider, match="FLASH"):
         providers.limits("FLASH")
 
@@ -124,7 +117,7 @@ def test_all_credentials_of_a_carrier_are_found(settings: Any) -> None:
         (f"{GOOD}&rate=fast", "`rate`"),
         (f"{GOOD}&concurrency=0", "`concurrency`"),
         (f"{GOOD}&concurrency=1.5", "`concurrency`"),
-        (f"{GOOD}&countries=Colombia", "`countries`"),
+        (f"{GOOD}&countries=CO", "does not know: countries"),
         (f"{GOOD}&ratte=1", "does not know: ratte"),
         (f"{GOOD}&rate=1&rate=2", "twice"),
         (GOOD.replace("api.twilio.com", "evil.example"), "not one of the provider's"),

@@ -1,0 +1,20 @@
+"""Who the hostile requests come from: somebody whose good ones would be served."""
+
+import pytest
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from accounts.models import Member, Organization
+from tests.messaging.factories import contacts_in_order, grant
+from tests.people import ClientOf
+
+
+@pytest.fixture
+def ana_client(
+    client_of: ClientOf, ana: Member, acme: Organization, settings: Settings
+) -> APIClient:
+    """Ana, whose sends would go out: she has contacts and credits, and no limit."""
+    settings.RATE_LIMIT = "off"
+    contacts_in_order(acme, "+573001234567")
+    grant(acme, 100)
+    return client_of(ana)
