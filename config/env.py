@@ -33,13 +33,13 @@ def _words(name: str) -> list[str]:
     return _text(name).replace(",", " ").split()
 
 
-def _number(name: str, default: int, *, at_least: int) -> int:
+def _number(name: str, default: int, *, at_least: int, at_most: int = 10**9) -> int:
     try:
         number = int(_text(name, str(default)))
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} must be a whole number.") from error
-    if number < at_least:
-        raise ImproperlyConfigured(f"{name} must be {at_least} or more.")
+    if not at_least <= number <= at_most:
+        raise ImproperlyConfigured(f"{name} must be from {at_least} to {at_most}.")
     return number
 
 
@@ -61,6 +61,17 @@ def _key(name: str, state: Path, *, production: bool) -> str:
             'python -c "import secrets; print(secrets.token_urlsafe(64))"'
         )
     kept = state / "keys" / name.lower()
+    try:
+        return _kept_key(kept)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The state folder {state} cannot be used ({error.strerror}). Set PREGON_STATE to a folder"
+            " that you may write to."
+        ) from error
+
+
+def _kept_key(kept: Path) -> str:
+    """Return the key of a file, which is made when it is missing."""
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         # Two processes may start at once: the first link wins, the other reads it.
@@ -165,7 +176,7 @@ def read() -> Environment:
     production = _one_of("PREGON_ENV", "development", "production") == "production"
     state = Path(_text("PREGON_STATE") or embedded.default_state(ROOT)).absolute()
     layout = embedded.Layout.of(state)
-    port = _number("PORT", 8000, at_least=1)
+    port = _number("PORT", 8000, at_least=1, at_most=65_535)
     public_url = _text("PUBLIC_URL", "" if production else f"http://127.0.0.1:{port}").rstrip("/")
     scheme: Literal["http", "https"] | str = urlsplit(public_url).scheme
     if scheme not in {"http", "https"} or not urlsplit(public_url).hostname:

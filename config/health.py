@@ -5,6 +5,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError
 
 from config.celery import app as broker
 from messaging import dispatching
@@ -46,7 +47,11 @@ def _broker() -> str:
         patience = {"socket_timeout": 1, "socket_connect_timeout": 1}
         with broker.connection(connect_timeout=1, transport_options=patience) as link:
             link.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)
-    except (OSError, BrokerError):
+            if link.transport_cls == "redis":
+                # A broker that answers and takes nothing, full or read-only, wakes nobody.
+                client = link.default_channel.client  # type: ignore[attr-defined] # Redis' own channel
+                client.set("pregon:readyz", "1", ex=60)
+    except (OSError, BrokerError, RedisError):
         return "down"
     return "up"
 

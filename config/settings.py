@@ -176,7 +176,7 @@ SIMPLE_JWT = {
 }
 
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Pregón",
+    "TITLE": "Pregon API",  # names the schema's file too, and headers are ASCII
     "DESCRIPTION": "Send one SMS to everybody your organization knows, and follow every message.",
     "VERSION": "0.1.0",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

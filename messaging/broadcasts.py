@@ -1,5 +1,6 @@
 """Broadcasts: what is sent, to whom, for how much. `send` is the only way anything is ever sent."""
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from messaging import audiences, providers, sms_text, tasks
 from messaging.audiences import Audience, Classified, Rules
 from messaging.models import Broadcast, Kind
 from messaging.sms_text import Measure
+
+log = logging.getLogger(__name__)
 
 Status = Broadcast.Status
 
@@ -298,6 +301,15 @@ def _write(order: _Order) -> Broadcast:
             amount=classified.credits,
             reference=f"broadcast:{queue_id}",
         )
+    log.info(
+        "broadcast_accepted",
+        extra={
+            "broadcast": str(queue_id),
+            "recipients": classified.recipients,
+            "skipped": broadcast.skipped_total,
+            "credits": classified.credits,
+        },
+    )
     if classified.recipients:
         transaction.on_commit(
             partial(tasks.try_waking, queue_id, messages=classified.recipients, first=True),

@@ -5,6 +5,7 @@ UPDATEs through `Journey.move`. What those returned is what is counted and charg
 not move moves nothing else.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from django.db.backends.utils import CursorWrapper
 from billing import ledger
 from contacts import suppressions
 from messaging.models import Broadcast, Message
+
+log = logging.getLogger(__name__)
 
 Status = Message.Status
 Charge = Message.Charge
@@ -165,3 +168,7 @@ def _finish(journey: Journey, *, has_failures: bool) -> None:
         " WHERE id = %s AND (status <> %s OR finished_at IS NULL)",
         [status, journey.broadcast_id, status],
     )
+    if journey.cursor.rowcount:
+        log.info(
+            "broadcast_finished", extra={"broadcast": str(journey.broadcast_id), "status": status}
+        )

@@ -2,12 +2,16 @@
 
 import logging
 import time
+from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid4
 
-from celery import Task, shared_task
+from celery import Task, current_app, shared_task
 from django.conf import settings
+from kombu import Connection
+from kombu.exceptions import LimitExceeded
 from kombu.exceptions import OperationalError as BrokerError
+from kombu.pools import producers
 
 from messaging import delivery, reports
 from messaging.timings import TIMINGS
@@ -20,19 +24,48 @@ class BrokerAway(Exception):
 
 
 class _Broker:
-    """This process's memory of a broker that failed: a dead one costs one caller, not each."""
+    """The way to the broker, and this process's memory of one that failed.
 
-    rests_until = 0.0
+    A dead broker must not cost each caller its patience: after a failure one caller every five seconds
+    tries, for about a second, and all others are told at once.
+    """
+
+    PATIENCE = 1.2  # seconds for the connection, and for each answer; a worker's own wait is longer
+
+    def __init__(self) -> None:
+        self.has_failed = False
+        self.rests_until = 0.0
 
     def publish(self, task: Task[Any, Any], *args: object, task_id: str | None = None) -> None:
-        if time.monotonic() < self.rests_until:
+        now = time.monotonic()
+        if now < self.rests_until:
             raise BrokerAway
+        if self.has_failed:
+            self.rests_until = now + TIMINGS.publish_pause  # this caller tries for all
         try:
-            task.apply_async(args=args, task_id=task_id or str(uuid4()))
-        except (BrokerError, OSError) as error:
+            with producers[self._connection].acquire(
+                block=True, timeout=TIMINGS.publish
+            ) as producer:
+                task.apply_async(
+                    args=args, task_id=task_id or str(uuid4()), producer=producer, retry=False
+                )
+        except (BrokerError, LimitExceeded, OSError) as error:
+            self.has_failed = True
             self.rests_until = time.monotonic() + TIMINGS.publish_pause
             log.warning("broker_away", extra={"error": type(error).__name__})
             raise BrokerAway from error
+        self.has_failed, self.rests_until = False, 0.0
+
+    @cached_property
+    def _connection(self) -> Connection:
+        # Made at the first use, which is after every fork.
+        impatient = {
+            "socket_timeout": self.PATIENCE,
+            "socket_connect_timeout": self.PATIENCE,
+            "connect_retries_timeout": 0.1,
+            "max_retries": 0,
+        }
+        return current_app.connection(transport_options=impatient)
 
 
 _broker = _Broker()

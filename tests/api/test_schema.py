@@ -62,7 +62,7 @@ def test_it_comes_as_yaml_too() -> None:
     answer = Client().get("/api/schema")
 
     assert answer.status_code == 200
-    assert yaml.safe_load(answer.content)["info"]["title"] == "Pregón"
+    assert yaml.safe_load(answer.content)["info"]["title"] == "Pregon API"
 
 
 def routes(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -172,7 +172,7 @@ def test_the_repr_holds_no_secret(read: Read) -> None:
     ("name", "value"),
     [
         *(("PREGON_ENV", value) for value in ("prod", "Production", "staging", "1")),
-        *(("PORT", value) for value in ("x", "0", "-1", "80.5", "")),
+        *(("PORT", value) for value in ("x", "0", "-1", "80.5", "70000")),
         *(("MAX_AUDIENCE", value) for value in ("0", "-5", "many", "1e6")),
         *(("DELIVERY_LANES", value) for value in ("0", "two")),
         *(("PREGON_SENDING", value) for value in ("no", "true", "OFF")),
@@ -315,3 +315,10 @@ def test_S6_without_the_blacklist_it_is_an_error(settings: Settings) -> None:
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != blacklist]
 
     assert "accounts.E004" in [message.id for message in run_checks(tags=["security"])]
+
+
+def test_an_empty_value_is_none(read: Read) -> None:
+    environment = read(PORT="", PREGON_ENV="", MAX_AUDIENCE="", LOG_LEVEL="")
+
+    assert (environment.port, environment.production) == (8000, False)
+    assert (environment.max_audience, environment.log_level) == (1_000_000, "INFO")
