@@ -20,7 +20,7 @@ from accounts import roles, sessions, terms
 from accounts.doors import parsers
 from accounts.doors.schema import phrase
 from billing import ledger
-from messaging import broadcasts
+from messaging import broadcasts, webhooks
 from messaging.providers.callbacks import InvalidReport
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     sessions.InvalidToken: (401, "1008"),
     exceptions.AuthenticationFailed: (401, "1008"),
     roles.RoleMissing: (403, "1003"),
+    webhooks.NotSigned: (403, "1003"),
     exceptions.PermissionDenied: (403, "1003"),
     PermissionDenied: (403, "1003"),
     terms.TermsNotAccepted: (403, "1022"),

@@ -235,6 +235,7 @@ LANGUAGES = [("en", _("English")), ("es", _("Spanish"))]
 LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
 TIME_ZONE = ENVIRONMENT.time_zone
 USE_TZ = True
+FORMAT_MODULE_PATH = "accounts.formats"  # one way to write a moment, with seconds
 
 LOGGING_CONFIG = None
 logging.configure(production=PRODUCTION, level=ENVIRONMENT.log_level)

@@ -10,6 +10,8 @@ from config import api_errors, health
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    # Asked for by browsers wherever a page names no icon of its own.
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}pregon/icon.svg")),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),

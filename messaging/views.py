@@ -7,15 +7,14 @@ from django.http import HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.doors.addresses import address_of
 from accounts.doors.organization import for_org, member_of
+from accounts.doors.permissions import AcceptedTerms
 from accounts.doors.schema import refusals
 from accounts.doors.views import OrganizationView, validated
-from accounts.permissions import AcceptedTerms, HasRight
 from accounts.roles import Right
 from messaging import broadcasts
 from messaging.audiences import Audience, Everyone
@@ -39,7 +38,7 @@ _SENT = {
 class SendView(OrganizationView):
     """What all sends share: who may, in which order it is refused, how the answer is streamed."""
 
-    permission_classes = [IsAuthenticated, HasRight, AcceptedTerms]
+    permission_classes = [*OrganizationView.permission_classes, AcceptedTerms]
     right = Right.SEND
 
     def send(self, request: Request, audience: Audience) -> HttpResponseBase:

@@ -8,18 +8,22 @@ carrier calls again.
 
 from django.conf import settings
 from django.http import Http404
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.doors.parsers import BodyTooLarge
+from accounts.doors import parsers
 from accounts.doors.schema import refusals
 from messaging import providers, reports, tasks
 from messaging.providers.callbacks import MAX_BODY, Callback
+
+
+class NotSigned(Exception):
+    """No credential of ours signed the callback; nothing was kept."""
 
 
 class ReportsView(APIView):
@@ -50,7 +54,12 @@ class ReportsView(APIView):
         callback = _callback(request)
         signer = next((one for one in credentials if one.verify(callback)), None)
         if signer is None:
-            raise PermissionDenied
+            raise NotSigned(
+                _(
+                    "No account of SMS_PROVIDERS signed this. Check that PUBLIC_URL is the address the"
+                    " carrier calls, and that the account's token is the current one."
+                )
+            )
         reports.keep(provider=slug, reports=signer.read_reports(callback))
         tasks.wake_reports()
         return Response(status=204)
@@ -58,15 +67,9 @@ class ReportsView(APIView):
 
 def _callback(request: Request) -> Callback:
     # What carriers sign is the address that we gave them, whatever proxies made of it since.
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdigit() and int(length) > MAX_BODY:
-        raise BodyTooLarge
-    body = request._request.body
-    if len(body) > MAX_BODY:  # a body may come without its length
-        raise BodyTooLarge
     return Callback(
         url=f"{settings.PUBLIC_URL}{request.get_full_path()}",
         headers=request.headers,
-        body=body,
+        body=parsers.read_body(request._request, request, at_most=MAX_BODY),
         content_type=request.META.get("CONTENT_TYPE", ""),
     )

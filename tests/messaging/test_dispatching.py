@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from billing import ledger
-from messaging import delivery, dispatching, providers, tasks
+from messaging import delivery, dispatching, providers, reports, tasks
 from messaging.dispatching import Dispatcher
 from messaging.models import Broadcast, Heartbeat, Message, MessageEvent
 from messaging.timings import TIMINGS
@@ -114,7 +114,7 @@ def test_a_step_that_breaks_off_does_not_stop_the_others_and_is_no_sign_of_life(
     transactional_db, broadcast, wakes, monkeypatch
 ):
     Broadcast.objects.update(created_at=timezone.now() - LONG_AGO)
-    monkeypatch.setattr(dispatching.reports, "BITE", "a defect")
+    monkeypatch.setattr(reports, "BITE", "a defect")
 
     Dispatcher().sweep()
 
