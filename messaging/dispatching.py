@@ -19,47 +19,51 @@ log = logging.getLogger(__name__)
 PART: Final = "dispatcher"
 _LOCK: Final = 7_267_534  # any number nobody else locks: one dispatcher sweeps at a time
 
-_LEFT_BEHIND: Final = """
-SELECT DISTINCT broadcast_id FROM (
-  (SELECT broadcast_id FROM messaging_message
-    WHERE status = 'SENDING' AND lease_until < statement_timestamp() LIMIT 10000)
-  UNION ALL
-  (SELECT broadcast_id FROM messaging_message
-    WHERE status = 'QUEUED' AND expires_at < statement_timestamp() LIMIT 10000)
-  UNION ALL
-  (SELECT broadcast_id FROM messaging_message WHERE status = 'UNKNOWN' AND charge = 'RESERVED'
-    AND unknown_since < statement_timestamp() - %s * interval '1 second' LIMIT 10000)
-) left_behind ORDER BY 1
-"""
+BITE: Final = 10_000  # messages of one broadcast that a sweep frees at a time
 
-_PUT_BACK: Final = """
+_LATE_LEASE: Final = "status = 'SENDING' AND lease_until < statement_timestamp()"
+_LATE_RETRY: Final = "status = 'QUEUED' AND expires_at < statement_timestamp()"
+_LATE_ANSWER: Final = """status = 'UNKNOWN' AND charge = 'RESERVED'
+  AND unknown_since < statement_timestamp() - %(released)s * interval '1 second'"""
+
+_LEFT_BEHIND: Final = "SELECT DISTINCT broadcast_id FROM ({}) left_behind ORDER BY 1".format(
+    " UNION ALL ".join(
+        f"(SELECT broadcast_id FROM messaging_message WHERE {late} LIMIT {BITE})"
+        for late in (_LATE_LEASE, _LATE_RETRY, _LATE_ANSWER)
+    )
+)
+
+
+def _of_a_bite(late: str) -> str:
+    return f"""WHERE m.id IN (
+  SELECT id FROM messaging_message WHERE broadcast_id = %(broadcast_id)s AND {late} LIMIT {BITE})"""
+
+
+_PUT_BACK: Final = f"""
 UPDATE messaging_message m SET status = 'QUEUED', lease_token = NULL, lease_until = NULL
-WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'SENDING' AND m.lease_until < statement_timestamp()
-  AND m.submit_started_at IS NULL"""
+{_of_a_bite(f"{_LATE_LEASE} AND submit_started_at IS NULL")}"""
 
 # The token stays: should the drain still live, its late result can land.
-_GIVE_UP: Final = """
+_GIVE_UP: Final = f"""
 UPDATE messaging_message m SET status = 'UNKNOWN', unknown_since = now(), lease_until = NULL,
   updated_at = clock_timestamp()
-WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'SENDING' AND m.lease_until < statement_timestamp()
-  AND m.submit_started_at IS NOT NULL"""
+{_of_a_bite(f"{_LATE_LEASE} AND submit_started_at IS NOT NULL")}"""
 
 _NOTE_GIVEN_UP: Final = """
 INSERT INTO messaging_messageevent (message_id, kind, detail)
 SELECT id, %s, 'no result by the end of the lease' FROM messaging_message
-WHERE broadcast_id = %s AND status = 'UNKNOWN' AND unknown_since = now()
+WHERE broadcast_id = %s AND status = 'UNKNOWN' AND charge = 'RESERVED' AND unknown_since = now()
 """
 
-_EXPIRE: Final = """
+_EXPIRE: Final = f"""
 UPDATE messaging_message m SET status = 'FAILED', charge = 'RELEASED', error_code = 'expired',
   error_message = 'no provider took it in time', updated_at = clock_timestamp()
-WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'QUEUED' AND m.expires_at < statement_timestamp()"""
+{_of_a_bite(_LATE_RETRY)}"""
 
-_RELEASE_UNKNOWN: Final = """
+_RELEASE_UNKNOWN: Final = f"""
 UPDATE messaging_message m SET charge = 'RELEASED', error_code = 'undetermined', lease_token = NULL,
   updated_at = clock_timestamp()
-WHERE m.broadcast_id = %(broadcast_id)s AND m.status = 'UNKNOWN' AND m.charge = 'RESERVED'
-  AND m.unknown_since < statement_timestamp() - %(after)s * interval '1 second'"""
+{_of_a_bite(_LATE_ANSWER)}"""
 
 # Broadcasts with due messages that were not woken for a while; the longest forgotten first.
 _DUE: Final = """
@@ -162,18 +166,25 @@ def is_late() -> bool:
 
 
 def _free_left_behind() -> bool:
+    """Free one bite of each broadcast that has messages left behind; return whether there are more."""
     with connection.cursor() as cursor:
-        cursor.execute(_LEFT_BEHIND, [TIMINGS.unknown_released])
+        cursor.execute(_LEFT_BEHIND, {"released": TIMINGS.unknown_released})
         left_behind = [row[0] for row in cursor.fetchall()]
+    is_more_left = False
     for broadcast_id in left_behind:
-        # Somebody moves its messages at this moment: the next sweep comes in two seconds.
-        with journeys.of_broadcast(broadcast_id, waits=False) as journey:
-            if journey is not None:
-                _free(journey)
-    return False
+        try:
+            # Whoever holds it moves its messages at this moment: the next sweep comes in two seconds.
+            with journeys.of_broadcast(broadcast_id, waits=False) as journey:
+                if journey is not None:
+                    is_more_left |= _free(journey)
+        except Exception:
+            if not connection.is_usable():
+                raise
+            log.exception("left_behind_not_freed", extra={"broadcast": str(broadcast_id)})
+    return is_more_left
 
 
-def _free(journey: Journey) -> None:
+def _free(journey: Journey) -> bool:
     put_back = journey.move(_PUT_BACK, {}, to=Status.QUEUED)
     given_up = journey.move(_GIVE_UP, {}, to=Status.UNKNOWN)
     if given_up:
@@ -181,7 +192,7 @@ def _free(journey: Journey) -> None:
     expired = journey.move(_EXPIRE, {}, to=Status.FAILED, charge=Charge.RELEASED)
     undetermined = journey.move(
         _RELEASE_UNKNOWN,
-        {"after": TIMINGS.unknown_released},
+        {"released": TIMINGS.unknown_released},
         to=Status.UNKNOWN,
         charge=Charge.RELEASED,
     )
@@ -200,3 +211,4 @@ def _free(journey: Journey) -> None:
             "undetermined": undetermined,
         },
     )
+    return BITE in {put_back, given_up, expired, undetermined}

@@ -286,7 +286,7 @@ class Message(Row):
             # Look-ups, and the release after 72 hours.
             models.Index(
                 fields=["unknown_since"],
-                condition=Q(status="UNKNOWN"),
+                condition=Q(status="UNKNOWN", charge="RESERVED"),
                 name="messaging_message_unknown",
             ),
             # Everything ever written to one number; inbound messages.

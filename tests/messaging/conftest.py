@@ -6,11 +6,12 @@ import pytest
 from pytest_django import Settings
 
 from accounts.models import Member, Organization
-from billing import invariants, ledger
+from billing import invariants
 from contacts.models import Contact
 from messaging import audiences, broadcasts, providers
 from messaging.models import Broadcast
 from messaging.providers.memory import Memory
+from tests.messaging import factories
 
 Contacts = Callable[..., list[Contact]]
 Send = Callable[..., Broadcast]
@@ -28,11 +29,8 @@ def memory(settings: Settings) -> Iterator[Memory]:
 
 
 @pytest.fixture
-def grant(root: Member) -> Callable[[Organization, int], None]:
-    def granted(organization: Organization, amount: int) -> None:
-        ledger.grant(organization=organization, amount=amount, member=root, note="for a test")
-
-    return granted
+def grant(db: None) -> Callable[[Organization, int], None]:
+    return factories.grant
 
 
 @pytest.fixture
@@ -40,10 +38,7 @@ def contacts(acme: Organization) -> Contacts:
     """Make contacts of Acme with these numbers, in this order."""
 
     def made(*phones: str, **fields: object) -> list[Contact]:
-        return [
-            Contact.objects.create(**{"organization": acme, "phone": phone, **fields})
-            for phone in phones
-        ]
+        return factories.contacts_in_order(acme, *({"phone": phone, **fields} for phone in phones))
 
     return made
 

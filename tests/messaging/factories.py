@@ -32,10 +32,11 @@ FROM (
 def contacts_in_order(organization: Organization, *given: str | Mapping[str, Any]) -> list[Contact]:
     """Make contacts with these numbers, or these fields, a second after one another.
 
-    Inside one transaction PostgreSQL's clock stands still, and ids are random: rows made without
-    this have no order.
+    They come after those there are. Inside one transaction PostgreSQL's clock stands still, and ids
+    are random: rows made without this have no order.
     """
     rows = [{"phone": each} if isinstance(each, str) else each for each in given]
+    earlier = Contact.objects.filter(organization=organization).count()
     contacts: list[Contact] = [
         ContactFactory.create(
             **{
@@ -44,7 +45,7 @@ def contacts_in_order(organization: Organization, *given: str | Mapping[str, Any
                 **row,
             }
         )
-        for number, row in enumerate(rows)
+        for number, row in enumerate(rows, start=earlier)
     ]
     return contacts
 

@@ -141,6 +141,24 @@ def test_what_was_tried_and_waited_too_long_expires(acme, broadcast, wakes):
     assert ledger.balance(acme.pk) == ledger.Balance(available=10)
 
 
+def test_what_is_much_is_freed_in_bites_without_a_pause(acme, contacts, grant, send, monkeypatch):
+    monkeypatch.setattr(dispatching, "BITE", 2)
+    for name in ("_EXPIRE", "_LEFT_BEHIND"):
+        statement = getattr(dispatching, name).replace("LIMIT 10000", "LIMIT 2")
+        monkeypatch.setattr(dispatching, name, statement)
+    grant(acme, 10)
+    contacts(*(f"+57300123456{digit}" for digit in range(3)))
+    broadcast = send()
+    Message.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    dispatcher = Dispatcher()
+
+    goes_on = [dispatcher.sweep(), dispatcher.sweep()]
+
+    broadcast.refresh_from_db()
+    assert goes_on == [True, False]
+    assert broadcast.failed == 3
+
+
 def test_what_only_waits_never_expires(broadcast, wakes):
     Message.objects.update(created_at=timezone.now() - LONG_AGO)
 
