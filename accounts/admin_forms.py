@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 
 from accounts import sessions
@@ -19,6 +20,14 @@ from accounts.models import Member
 
 class SignInForm(AuthenticationForm):
     """Django's sign-in form, which says so when it was not even tried."""
+
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": gettext_lazy(
+            "No active member has this e-mail address and password. Mind small and capital "
+            "letters in the password."
+        ),
+    }
 
     def get_invalid_login_error(self) -> ValidationError:
         refusal = refusal_of(self.request) if self.request is not None else None

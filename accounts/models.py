@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from uuid import uuid4
 
-import phonenumbers
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.db.models.lookups import Exact
 from django.utils.translation import gettext_lazy as _
 
-from accounts import roles
+from accounts import countries, roles
 
 
 class UuidV7(models.Func):
@@ -43,7 +42,8 @@ class Organization(Row):
 
     class Status(models.TextChoices):
         ACTIVE = "ACTIVE", _("Active")  # from its creation
-        SUSPENDED = "SUSPENDED", _("Suspended")  # a superuser stopped it: nobody signs in or sends
+        # A superuser stopped it: nobody signs in or begins anything. What is accepted already goes on.
+        SUSPENDED = "SUSPENDED", _("Suspended")
 
     name = models.CharField(_("name"), max_length=200)
     email = models.EmailField(_("e-mail"), blank=True)
@@ -79,34 +79,44 @@ class Organization(Row):
         """Write countries as they are compared, and refuse what is none."""
         self.country = self.country.strip().upper()
         self.allowed_countries = sorted({code.strip().upper() for code in self.allowed_countries})
+        given = {
+            "country": [self.country] if self.country else [],
+            "allowed_countries": self.allowed_countries,
+        }
         unknown = {
-            field: [code for code in codes if code not in phonenumbers.SUPPORTED_REGIONS]
-            for field, codes in {
-                "country": [self.country] if self.country else [],
-                "allowed_countries": self.allowed_countries,
-            }.items()
+            field: [code for code in codes if not countries.is_country(code)]
+            for field, codes in given.items()
         }
         if any(unknown.values()):
             raise ValidationError(
-                {
-                    field: _("No such country: %(codes)s. Write two letters, as CO.")
-                    % {"codes": ", ".join(codes)}
-                    for field, codes in unknown.items()
-                    if codes
-                }
+                {field: countries.no_such(*codes) for field, codes in unknown.items() if codes}
             )
 
 
 class MemberManager(BaseUserManager["Member"]):
     def get_by_natural_key(self, username: str | None) -> Member:
-        """Return the member with this e-mail address in any letter case, found by its unique index."""
-        return self.get(Exact(Lower("email"), Lower(models.Value(username or ""))))
+        """Return the member with this e-mail address in any letter case, with the organization.
+
+        Compared as the unique index compares, so that it is found by it and never found twice.
+        """
+        same = Exact(Lower("email"), Lower(models.Value(username or "")))
+        return self.select_related("organization").get(same)
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> Member:
-        """Create a platform superuser: `manage.py createsuperuser` calls this."""
+        """Create a platform superuser, with the audit entry of it or not at all.
+
+        A verb among rows: `manage.py createsuperuser` calls this and nothing else, and `accounts.audit`
+        stands above the rows.
+        """
         member = Member(email=self.normalize_email(email), is_superuser=True, role="", **fields)
         member.set_password(password)
-        member.save()
+        with transaction.atomic(using=self.db):
+            member.save(using=self.db)
+            AuditEntry.objects.using(self.db).create(
+                act="member.added",
+                subject=f"member:{member.pk}",
+                details={"role": "", "is_superuser": True},
+            )
         return member
 
 
@@ -162,6 +172,10 @@ class Member(Row, AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.email
+
+    def get_full_name(self) -> str:
+        """Return what the admin calls the member: the name, else what he is."""
+        return self.name or str(self.get_role_display() or _("Platform superuser"))
 
     @property
     def is_admitted(self) -> bool:

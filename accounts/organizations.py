@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import Final
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from accounts import audit, roles
 from accounts.models import Member, Organization
@@ -44,9 +43,7 @@ def change(
     if not roles.may(by, Right.MANAGE_ORGANIZATIONS):
         roles.require(by, Right.MANAGE_ORGANIZATION)
         if by.organization_id != organization.pk or not OWN_SETTINGS.issuperset(fields):
-            raise roles.RoleMissing(
-                _("Only the platform changes this. Ask the platform's operator.")
-            )
+            raise roles.RoleMissing(roles.platform_only())
     if not fields:
         return
     organization.save(update_fields=[*fields, "updated_at"])

@@ -1,4 +1,4 @@
-"""Counting against a limit a period: requests, sign-in attempts, providers' rates. One counter in Redis."""
+"""Counting against a limit: requests, sign-in attempts, messages to a provider. One counter in Redis."""
 
 from __future__ import annotations
 

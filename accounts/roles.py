@@ -101,7 +101,7 @@ ADMIN: Final[dict[str, dict[str, frozenset[Right]]]] = {
         "delete": frozenset({Right.LIFT_SUPPRESSIONS}),
     },
     "contacts.numberreading": _VIEW,
-    "billing.creditaccount": _managed_by(Right.GRANT_CREDITS, without="delete"),
+    "billing.creditaccount": _VIEW,  # credits come in by a grant, whose page asks for its own right
     "billing.ledgerentry": _VIEW,
     "billing.rate": _managed_by(Right.SET_RATES),
     "messaging.broadcast": _VIEW,
@@ -119,8 +119,12 @@ class RoleMissing(Exception):
 
 
 def may(member: Member, right: Right) -> bool:
-    """Return whether the member, as the database has him now, may do this."""
-    if not member.is_active or member.has_one_time_password:
+    """Return whether the member, as he and his organization were read, may do this.
+
+    Nobody may do anything who is switched off, whose organization is suspended, or whose password
+    somebody else knows.
+    """
+    if not member.is_admitted or member.has_one_time_password:
         return False
     rights = PLATFORM_RIGHTS if member.is_superuser else RIGHTS.get(member.role, frozenset())
     return right in rights
@@ -133,6 +137,10 @@ def require(member: Member, right: Right) -> None:
     """
     if may(member, right):
         return
+    if not member.is_active:
+        raise RoleMissing(gettext("You are switched off. Ask an owner of your organization."))
+    if not member.is_admitted:
+        raise RoleMissing(gettext("Your organization is suspended. Ask the platform's operator."))
     if member.has_one_time_password:
         raise RoleMissing(
             gettext(
@@ -141,12 +149,19 @@ def require(member: Member, right: Right) -> None:
         )
     if member.is_superuser:
         raise RoleMissing(no_organization())
+    if right not in RIGHTS[Role.OWNER]:
+        raise RoleMissing(platform_only())
     raise RoleMissing(
         gettext(
             "Your role %(role)s may not do this (%(right)s). Ask an owner of your organization."
         )
-        % {"role": member.role, "right": right.value}
+        % {"role": Role(member.role).label, "right": right.label}
     )
+
+
+def platform_only() -> str:
+    """Return what a member is told where only the platform decides."""
+    return gettext("Only the platform changes this. Ask the platform's operator.")
 
 
 def no_organization() -> str:

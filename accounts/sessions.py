@@ -20,6 +20,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
@@ -52,9 +53,14 @@ class TooManyAttempts(Exception):
     """The password was not even looked at; `retry_after` seconds must pass first."""
 
     def __init__(self, retry_after: int) -> None:
+        minutes = -(-retry_after // 60)
         super().__init__(
-            _("Too many attempts to sign in. Try again in %(minutes)d minutes.")
-            % {"minutes": -(-retry_after // 60)}
+            ngettext(
+                "Too many attempts to sign in. Try again in %(minutes)d minute.",
+                "Too many attempts to sign in. Try again in %(minutes)d minutes.",
+                minutes,
+            )
+            % {"minutes": minutes}
         )
         self.retry_after = retry_after
 
@@ -111,7 +117,7 @@ def identify(*, email: str, password: str, address: str | None = None) -> Member
     """
     attempt = _Attempt.begin(email=email, address=address)
     try:
-        member = Member.objects.select_related("organization").get(email__iexact=email)
+        member = Member.objects.get_by_natural_key(email)
     except Member.DoesNotExist:
         Member().set_password(password)  # the work that a password of a member would have cost
         raise WrongCredentials(_wrong_credentials()) from None
@@ -135,17 +141,16 @@ def refresh(*, refresh_token: str) -> Tokens:
         family = _lock(session)
         member = _member(claims)
         alive = family.filter(blacklistedtoken=None)
+        is_alive = alive.filter(jti=claims["jti"]).exists()
+        _blacklist(alive)
         tokens = None
-        if member is not None and alive.filter(jti=claims["jti"]).exists():
-            _blacklist(alive)
+        if member is not None and is_alive:
             tokens = _next_tokens(
                 member,
                 session=session,
                 number=number + 1,
                 began_at=datetime_from_epoch(claims["auth_time"]),
             )
-        else:
-            _blacklist(alive)
     # Raised only here, outside the transaction: what was revoked must be committed.
     if tokens is None:
         raise InvalidToken(_session_is_over())

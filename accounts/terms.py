@@ -7,8 +7,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from accounts import audit
-from accounts.models import Member, Terms, TermsAcceptance
+from accounts import audit, roles
+from accounts.models import Member, Organization, Terms, TermsAcceptance
+from accounts.roles import Right
 
 _LONGEST_USER_AGENT = 400
 
@@ -68,7 +69,10 @@ def require_accepted(member: Member) -> None:
     version, is_accepted = in_force
     if not is_accepted:
         raise TermsNotAccepted(
-            _("Accept the current terms of use, version %(version)s, before you send.")
+            _(
+                "Accept the current terms of use, version %(version)s, before you send: in the admin "
+                "under Terms of use, or by POST /api/terms/accept."
+            )
             % {"version": version}
         )
 
@@ -111,12 +115,24 @@ def accept(
     return acceptance
 
 
+def who_would_be_stopped() -> QuerySet[Member]:
+    """Return the members who may send now, and may not from the moment new terms are published."""
+    may_send = [role for role, rights in roles.RIGHTS.items() if Right.SEND in rights]
+    return Member.objects.filter(
+        is_active=True,
+        role__in=may_send,
+        organization__status=Organization.Status.ACTIVE,
+        acceptances__terms=current(),
+    )
+
+
 @transaction.atomic
-def publish(*, terms: Terms, member: Member | None = None, address: str | None = None) -> Terms:
+def publish(*, terms: Terms, member: Member, address: str | None = None) -> Terms:
     """Put these terms in force for everybody: from this commit on, nobody sends before accepting them.
 
-    Raises: TermsPublished when they are published already.
+    Raises: RoleMissing when the member may not publish; TermsPublished when they are published already.
     """
+    roles.require(member, Right.PUBLISH_TERMS)
     if not Terms.objects.filter(pk=terms.pk, published_at=None).update(published_at=Now()):
         raise TermsPublished(
             _("Version %(version)s is published already.") % {"version": terms.version}
@@ -133,11 +149,13 @@ def publish(*, terms: Terms, member: Member | None = None, address: str | None =
 
 
 @transaction.atomic
-def save_draft(*, terms: Terms, member: Member | None = None, address: str | None = None) -> Terms:
+def save_draft(*, terms: Terms, member: Member, address: str | None = None) -> None:
     """Keep the draft as it is in memory.
 
-    Raises: TermsPublished when it was published meanwhile.
+    Raises: RoleMissing when the member may not write terms; TermsPublished when they were published
+    meanwhile.
     """
+    roles.require(member, Right.PUBLISH_TERMS)
     is_new = terms._state.adding
     if not is_new:
         # The lock holds a publication off until the draft is written.
@@ -155,4 +173,3 @@ def save_draft(*, terms: Terms, member: Member | None = None, address: str | Non
         details={"version": terms.version},
         address=address,
     )
-    return terms

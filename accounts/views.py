@@ -129,7 +129,7 @@ class ChangePasswordView(APIView):
         fields = validated(request, serializers.ChangePassword)
         if fields["newPassword"] != fields["confirmPassword"]:
             raise ValidationError(
-                {"confirmPassword": [_("Write the new password twice the same.")]}
+                {"confirmPassword": [_("The two new passwords differ: write the same one twice.")]}
             )
         try:
             sessions.change_password(
@@ -189,7 +189,6 @@ class AcceptTermsView(OrganizationView):
                 409,
                 429,
                 _403="A platform superuser accepts nothing (1003).",
-                _409="You accepted this version before (1021).",
             ),
         },
     )
@@ -234,7 +233,6 @@ class AcceptOrganizationTermsView(OrganizationView):
                 409,
                 429,
                 _403="A platform superuser accepts nothing (1003).",
-                _409="You accepted this version before (1021).",
             ),
         },
     )

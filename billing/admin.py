@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -14,13 +13,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.contrib.filters.admin import (
-    ChoicesDropdownFilter,
-    RangeDateFilter,
-)
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
@@ -30,12 +25,8 @@ from unfold.widgets import (
 
 from accounts import roles
 from accounts.doors.addresses import address_of
-from accounts.doors.admin import (
-    Evidence,
-    OrganizationAdmin,
-    OwnAutocompleteFilter,
-    member_of,
-)
+from accounts.doors.admin import Evidence, OrganizationAdmin, OwnAutocompleteFilter, PeriodFilter
+from accounts.doors.organization import member_of
 from accounts.models import Organization
 from billing import ledger, rates
 from billing.models import CreditAccount, LedgerEntry, Rate
@@ -179,34 +170,6 @@ def _consequence(form: GrantForm) -> dict[str, Any]:
     }
 
 
-class PeriodFilter(RangeDateFilter):
-    """Rows from the first moment of one day to the last of another, in the site's time zone.
-
-    unfold's own compares naive midnights and leaves the last day out.
-    """
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        day = forms.DateField(required=False)
-        try:
-            first, last = (day.clean(self._written(end)) for end in ("from", "to"))
-            if first:
-                queryset = queryset.filter(**{f"{self.field_path}__gte": _midnight(first)})
-            if last:
-                after = _midnight(last + timedelta(days=1))
-                queryset = queryset.filter(**{f"{self.field_path}__lt": after})
-        except (forms.ValidationError, OverflowError):
-            messages.error(request, _("Give the days of the period as the calendar writes them."))
-            return queryset.none()
-        return queryset
-
-    def _written(self, end: str) -> str:
-        return str(self.used_parameters.get(f"{self.parameter_name}_{end}") or "")
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
-
-
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(Evidence, OrganizationAdmin):
     """Every movement of credits, newest first."""
@@ -243,6 +206,7 @@ class LedgerEntryAdmin(Evidence, OrganizationAdmin):
         "A reference or its beginning: broadcast: and the queue id find all it moved."
     )
     ordering = ("-id",)  # the primary key grows with time
+    sortable_by = ()
 
 
 @admin.register(Rate)

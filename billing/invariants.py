@@ -29,7 +29,7 @@ class Invariant:
     name: str
     says: str
     sql: str
-    is_thorough: bool = False  # reads what grows for ever: asked with --all, not every ten minutes
+    is_thorough: bool = False  # reads what grows for ever: asked by `audit_ledger --all` alone
 
 
 @dataclass(frozen=True, slots=True)

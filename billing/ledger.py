@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts import audit, roles
 from accounts.models import Member, Organization
@@ -86,9 +87,12 @@ class InsufficientCredits(Exception):
         self.available = available
         self.shortfall = required - available
         super().__init__(
-            _(
+            ngettext(
+                "This costs %(required)d credit and %(available)d are available: %(shortfall)d"
+                " is missing. Ask the platform for credits.",
                 "This costs %(required)d credits and %(available)d are available: %(shortfall)d"
-                " are missing. Ask the platform for credits, or write to fewer contacts."
+                " are missing. Ask the platform for credits, or write to fewer contacts.",
+                required,
             )
             % {"required": required, "available": available, "shortfall": self.shortfall}
         )

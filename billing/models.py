@@ -6,8 +6,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
-from phonenumbers import SUPPORTED_REGIONS
 
+from accounts import countries
 from accounts.models import Organization, Row
 
 
@@ -164,7 +164,5 @@ class Rate(Row):
     def clean(self) -> None:
         """Write the country as numbers are read, and refuse one that no number belongs to."""
         self.country = self.country.upper()
-        if self.country and self.country not in SUPPORTED_REGIONS:
-            raise ValidationError(
-                {"country": _("This is no country. Give the two letters of one, as CO or GB.")}
-            )
+        if self.country and not countries.is_country(self.country):
+            raise ValidationError({"country": countries.no_such(self.country)})

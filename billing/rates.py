@@ -36,16 +36,8 @@ def lowest(countries: Collection[str] = ()) -> int:
     return min(prices.get(country, DEFAULT) for country in countries)
 
 
-def highest(countries: Collection[str] = ()) -> int:
-    """Return the most a segment can cost in these countries; without any, in the whole world."""
-    prices = table()
-    if not countries:
-        return max(prices.values(), default=DEFAULT)
-    return max(prices.get(country, DEFAULT) for country in countries)
-
-
 @transaction.atomic
-def save(*, rate: Rate, member: Member, address: str | None = None) -> Rate:
+def save(*, rate: Rate, member: Member, address: str | None = None) -> None:
     """Keep the rate as it is in memory; broadcasts accepted from now on cost it.
 
     What was accepted before keeps its price: each message carries its own credits.
@@ -61,7 +53,6 @@ def save(*, rate: Rate, member: Member, address: str | None = None) -> Rate:
         details={"country": rate.country, "credits_per_segment": rate.credits_per_segment},
         address=address,
     )
-    return rate
 
 
 @transaction.atomic

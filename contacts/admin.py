@@ -11,17 +11,26 @@ from django.contrib.admin import actions
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import (
-    AutocompleteSelectFilter,
-    ChoicesDropdownFilter,
-    TextFilter,
-)
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, TextFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminColorInputWidget, UnfoldAdminTextInputWidget
 
-from accounts.doors.admin import Evidence, OrganizationAdmin, OwnRelatedFilter, member_of
+from accounts.doors.addresses import address_of
+from accounts.doors.admin import (
+    Evidence,
+    OrganizationAdmin,
+    OwnAutocompleteFilter,
+    OwnRelatedFilter,
+    country_of_member,
+)
+from accounts.doors.labels import label
+from accounts.doors.organization import member_of
 from contacts import directory, phone_numbers, suppressions
 from contacts.models import Contact, ContactQuerySet, NumberReading, Suppression, Tag
 
@@ -30,17 +39,17 @@ REMOVED_AT_ONCE: Final = 1_000
 
 
 class CountryFilter(TextFilter):
-    """Contacts whose number belongs to a country, given as CO, co, 57 or +57."""
+    """Rows whose number belongs to a country, given as CO, co, 57 or +57."""
 
     title = _("country of the number")
-    parameter_name = "region"
+    parameter_name = "region"  # and the column's name
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Contact]) -> QuerySet[Contact]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         given = self.value()
         if not given:
             return queryset
         try:
-            return queryset.filter(region=phone_numbers.country_of(given))
+            return queryset.filter(**{self.parameter_name: phone_numbers.country_of(given)})
         except phone_numbers.UnsupportedCountry:
             messages.error(request, _("Give the country as two letters, CO, or calling code, 57."))
             return queryset.none()
@@ -74,7 +83,7 @@ class ContactAdmin(DeletedAlone, OrganizationAdmin):
         "created_at",
     )
     list_filter = (
-        ("organization", AutocompleteSelectFilter),
+        ("organization", OwnAutocompleteFilter),
         ("status", ChoicesDropdownFilter),
         ("refusal", ChoicesDropdownFilter),
         ("tags", OwnRelatedFilter),
@@ -93,36 +102,35 @@ class ContactAdmin(DeletedAlone, OrganizationAdmin):
         (_("More"), {"fields": ("email", "birth_date", "tags")}),
         (
             _("How the number is read"),
-            {"fields": (("e164", "region", "read_as"), "reachability", "origin", "created_at")},
+            {"fields": ("reachability", "e164", "region", "read_as", "origin", "created_at")},
         ),
     )
     readonly_fields = ("e164", "region", "read_as", "reachability", "origin", "created_at")
 
     def get_queryset(self, request: HttpRequest) -> ContactQuerySet:
-        return cast("ContactQuerySet", super().get_queryset(request)).living()
+        return cast("ContactQuerySet", super().get_queryset(request)).living().with_opt_outs()
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Contact], search_term: str
     ) -> tuple[QuerySet[Contact], bool]:
-        organization = member_of(request).organization
-        country = organization.country if organization is not None else ""
         contacts = cast("ContactQuerySet", queryset)
+        country = country_of_member(request)
         return directory.find(contacts=contacts, text=search_term, country=country), False
 
     @display(description=_("number"))
     def number(self, contact: Contact) -> str:
         return contact.e164 or contact.phone
 
-    @display(
-        description=_("can be written to"),
-        label={"yes": "success", "needs": "warning", "no": "danger"},
-    )
-    def reachability(self, contact: Contact) -> tuple[str, Any]:
-        if not contact.refusal:
-            return "yes", _("Yes")
-        if contact.read_as == phone_numbers.NOWHERE:
-            return "needs", _("Needs a country")
-        return "no", _("No: %(reason)s") % {"reason": contact.get_refusal_display()}
+    @display(description=_("can be written to"))
+    def reachability(self, contact: Contact) -> SafeString:
+        reason = directory.obstacle(
+            contact=contact, is_opted_out=bool(getattr(contact, "is_opted_out", False))
+        )
+        if contact.read_as == phone_numbers.NOWHERE and contact.status == Contact.Status.ACTIVE:
+            return label(gettext("Needs a country"), "warning")
+        if reason:
+            return label(gettext("No: %(reason)s") % {"reason": reason}, "danger")
+        return label(gettext("Yes"), "success")
 
     @display(
         description=_("status"),
@@ -164,8 +172,13 @@ class ContactAdmin(DeletedAlone, OrganizationAdmin):
         change: bool,  # noqa: FBT001 - Django's signature
     ) -> None:
         super().save_model(request, obj, form, change)
-        if obj.refusal and {"phone", "country"} & set(form.changed_data):
+        if not {"phone", "country"} & set(form.changed_data):
+            return
+        if obj.refusal:
             self.message_user(request, _why_not(obj), messages.WARNING)
+        first = directory.first_with_number_of(obj)
+        if first is not None:
+            self.message_user(request, _says_who_has_it(first), messages.WARNING)
 
 
 def _why_not(contact: Contact) -> str:
@@ -184,12 +197,23 @@ def _why_not(contact: Contact) -> str:
     )
 
 
+def _says_who_has_it(contact: Contact) -> SafeString:
+    return format_html(
+        gettext(
+            'Another contact has this number: <a href="{}">{}</a>. Both are kept, and a broadcast '
+            "writes to the older of them alone."
+        ),
+        reverse("admin:contacts_contact_change", args=[contact.pk]),
+        contact,
+    )
+
+
 @admin.register(Tag)
 class TagAdmin(DeletedAlone, OrganizationAdmin):
     """Labels on contacts. Deleting one takes it off its contacts and deletes none of them."""
 
     list_display = ("name", "organization", "description", "created_at")
-    list_filter = (("organization", AutocompleteSelectFilter),)
+    list_filter = (("organization", OwnAutocompleteFilter),)
     list_select_related = ("organization",)
     search_fields = ("name",)
     ordering = ("name", "id")
@@ -236,11 +260,12 @@ class SuppressionAdmin(OrganizationAdmin):
     form = SuppressionForm
     list_display = ("recipient", "organization", "source", "member", "created_at")
     list_filter = (
-        ("organization", AutocompleteSelectFilter),
+        ("organization", OwnAutocompleteFilter),
         ("source", ChoicesDropdownFilter),
     )
     list_select_related = ("organization", "member")
     ordering = ("-created_at", "-id")
+    sortable_by = ()
     search_fields = ("recipient",)  # shows the box; see get_search_results
     search_help_text = _("A number or its beginning.")
 
@@ -253,12 +278,11 @@ class SuppressionAdmin(OrganizationAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Suppression], search_term: str
     ) -> tuple[QuerySet[Suppression], bool]:
-        organization = member_of(request).organization
-        country = organization.country if organization is not None else ""
-        beginning = phone_numbers.beginning(search_term, country)
-        if search_term and not beginning:
-            return queryset.none(), False
-        return queryset.filter(directory.begins(recipient=beginning)), False
+        if not search_term:
+            return queryset, False
+        country = country_of_member(request)
+        is_number = directory.is_number(search_term, country, column="recipient")
+        return queryset.filter(is_number), False
 
     def save_model(
         self,
@@ -267,20 +291,41 @@ class SuppressionAdmin(OrganizationAdmin):
         form: Any,  # noqa: ARG002 - Django's signature
         change: bool,  # noqa: ARG002, FBT001 - Django's signature
     ) -> None:
+        # For the answer in words alone; what is kept is the verb's affair.
+        obj.was_there = Suppression.objects.filter(
+            organization=obj.organization, recipient=obj.recipient
+        ).exists()
         kept = suppressions.add(
             organization=obj.organization,
             recipient=obj.recipient,
             source=Suppression.Source.MEMBER,
             member=member_of(request),
-            address=request.META.get("REMOTE_ADDR"),
+            address=address_of(request),
         )
         obj.pk = kept.pk
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None if obj.was_there else super().log_addition(request, obj, message)
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        if obj.was_there:
+            self.message_user(
+                request,
+                gettext("%(number)s was opted out already. It stays so.")
+                % {"number": obj.recipient},
+                messages.WARNING,
+            )
+            return redirect("admin:contacts_suppression_changelist")
+        response: HttpResponse = super().response_add(request, obj, post_url_continue)
+        return response
 
     def delete_model(self, request: HttpRequest, obj: Suppression) -> None:
         suppressions.lift(
             suppression=obj,
             member=member_of(request),
-            address=request.META.get("REMOTE_ADDR"),
+            address=address_of(request),
         )
 
     @transaction.atomic
@@ -295,7 +340,7 @@ class NumberReadingAdmin(Evidence, OrganizationAdmin):
 
     list_display = ("number", "country", "organization", "e164", "region", "refusal", "created_at")
     list_filter = (
-        ("organization", AutocompleteSelectFilter),
+        ("organization", OwnAutocompleteFilter),
         ("refusal", ChoicesDropdownFilter),
     )
     list_select_related = ("organization",)

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from accounts import countries
 from accounts.models import Organization, Row
 from contacts import phone_numbers, words
 
@@ -57,6 +58,13 @@ class ContactQuerySet(models.QuerySet["Contact"]):
     def living(self) -> Self:
         """Return the contacts that nobody deleted: what every list and audience begins with."""
         return self.filter(deleted_at=None)
+
+    def with_opt_outs(self) -> Self:
+        """Say of each contact, as `is_opted_out`, whether its number as read is opted out."""
+        opt_outs = Suppression.objects.filter(
+            organization=models.OuterRef("organization"), recipient=models.OuterRef("e164")
+        )
+        return self.annotate(is_opted_out=models.Exists(opt_outs))
 
 
 class Contact(Row):
@@ -129,7 +137,7 @@ class Contact(Row):
                 condition=Q(deleted_at=None),
                 name="contacts_contact_audience",
             ),
-            # Who has this number: the duplicate check at the door, inbound messages, search.
+            # Who has this number: search by a number or its beginning.
             models.Index(fields=["organization", "e164"], name="contacts_contact_e164"),
             # Which numbers depend on the country in force: `number_readings.ensure`, number search.
             models.Index(
@@ -153,7 +161,7 @@ class Contact(Row):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} {self.last_name}".strip() or str(self.pk)
+        return f"{self.name} {self.last_name}".strip() or self.e164 or self.phone
 
     @classmethod
     def from_db(cls, *args: Any, **kwargs: Any) -> Self:
@@ -171,10 +179,7 @@ class Contact(Row):
             try:
                 self.country = phone_numbers.country_of(self.country)
             except phone_numbers.UnsupportedCountry as error:
-                hint = _(
-                    "No country with phone numbers. Give two letters, as CO, or leave it empty."
-                )
-                raise ValidationError({"country": hint}) from error
+                raise ValidationError({"country": countries.no_such(self.country)}) from error
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         """Save the row; where number, country or organization changed, read the number anew.
@@ -243,7 +248,7 @@ class Suppression(Row):
         ]
 
     def __str__(self) -> str:
-        return str(self.pk)
+        return self.recipient
 
 
 class NumberReading(Row):
@@ -274,4 +279,4 @@ class NumberReading(Row):
         ]
 
     def __str__(self) -> str:
-        return str(self.pk)
+        return f"{self.number} ({self.country})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Any, Final
 from uuid import UUID
 
@@ -90,14 +89,15 @@ def ensure(*, organization_id: UUID, countries: Sequence[str]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_READ_AS, {"organization": organization_id})
         known = [read_as for (read_as,) in cursor.fetchall()]
-    return sum(
-        _read(organization_id, country, numbers)
-        for earlier, country in pairwise([None, *in_force])
-        if country is not None
-        for read_as in known
-        if read_as != country
-        for numbers in _missing(organization_id, country, read_as=read_as, earlier=earlier)
-    )
+    count, earlier = 0, None
+    for country in in_force:
+        for read_as in known:
+            if read_as == country:
+                continue
+            for numbers in _missing(organization_id, country, read_as=read_as, earlier=earlier):
+                count += _read(organization_id, country, numbers)
+        earlier = country
+    return count
 
 
 def _missing(

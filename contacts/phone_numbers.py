@@ -95,11 +95,6 @@ def read_contact(number: str, own_country: str, default_country: str) -> tuple[R
     return reading, default_country or NOWHERE
 
 
-def is_international(number: str) -> bool:
-    """Say whether the number is written with its country: `+…` or `00…`."""
-    return _plain(number).startswith("+")
-
-
 def country_of(text: str) -> str:
     """Return the two letters of a country given as such, in any case, or by its calling code.
 
@@ -131,6 +126,29 @@ def beginning(text: str, country: str) -> str:
         return e164 or plain
     code = phonenumbers.country_code_for_region(country)
     return f"+{code}{plain.removeprefix('0')}" if plain and code else ""
+
+
+def meanings(text: str, country: str) -> list[str]:
+    """Return the numbers in E.164 that a full number may mean as people type it, each once.
+
+    With the country; without its `+`; and with every country where none is known.
+    """
+    plain = _plain(text)
+    if not plain:
+        return []
+    readings = [_read(plain, country), _read(f"+{plain.lstrip('+')}", NOWHERE)]
+    if not country and not plain.startswith("+"):
+        readings += [_read(plain, region) for region in sorted(phonenumbers.SUPPORTED_REGIONS)]
+    return list(dict.fromkeys(reading.e164 for reading in readings if reading.e164))
+
+
+def beginnings(text: str, country: str) -> list[str]:
+    """Return how numbers in E.164 may begin that a number, or its beginning, means as it is typed."""
+    plain = _plain(text)
+    if not plain:
+        return []
+    given = [beginning(text, country), f"+{plain.lstrip('+')}", *meanings(text, country)]
+    return list(dict.fromkeys(one for one in given if one))
 
 
 def _plain(number: str) -> str:

@@ -42,7 +42,11 @@ class ReportsView(APIView):
         request={"application/x-www-form-urlencoded": OpenApiTypes.OBJECT},
         responses={
             204: OpenApiResponse(description="Kept."),
-            **refusals(400, 403, 404, 413, 503),
+            **refusals(
+                *(400, 403, 404, 413, 503),
+                _403="No account of ours signed it (1003).",
+                _413="The body is larger than 64 kB (4042).",
+            ),
         },
         auth=[],
         tags=["carriers"],

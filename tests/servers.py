@@ -40,8 +40,12 @@ class Servers:
 
     def __init__(self) -> None:
         self.state = new_state_folder()
-        self.layout = Layout.of(self.state)
-        self.supervisor = Supervisor(record=self.layout.children, say=_say)
+        try:
+            self.layout = Layout.of(self.state)
+            self.supervisor = Supervisor(record=self.layout.children, say=_say)
+        except BaseException:  # SIGTERM too: nobody else knows of the folder yet
+            shutil.rmtree(self.state)
+            raise
 
     def start(self) -> None:
         """Start what no URL replaces, and say in the environment where it is."""
@@ -62,10 +66,12 @@ class Servers:
             server.settle()
 
     def stop(self) -> None:
-        """Stop them and remove what they left."""
-        self.supervisor.stop()
-        shutil.rmtree(self.state)
-        shutil.rmtree(self.layout.run, ignore_errors=True)  # elsewhere, where the path is long
+        """Stop them and remove what they left, even where they do not stop in order."""
+        try:
+            self.supervisor.stop()
+        finally:
+            shutil.rmtree(self.layout.run, ignore_errors=True)  # elsewhere, where the path is long
+            shutil.rmtree(self.state)
 
 
 def _say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Serializer fields that take a value as what it is: no number for a text, no text for a number."""
+"""Serializer fields that take a value as what it is: no number for a text, no guess at a moment."""
 
 from __future__ import annotations
 
@@ -21,31 +21,6 @@ class StrictCharField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
-
-
-class StrictIntegerField(serializers.IntegerField):
-    """A whole number with bounds, which the database's own column must not be the first to have."""
-
-    default_error_messages = {"invalid": _("Write a whole number without quotation marks.")}
-
-    def __init__(self, *, min_value: int, max_value: int, **options: Any) -> None:
-        super().__init__(min_value=min_value, max_value=max_value, **options)
-
-    def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, bool) or not isinstance(data, int):
-            self.fail("invalid")
-        return data
-
-
-class StrictBooleanField(serializers.BooleanField):
-    """true or false; the stock field also takes "yes", 1 and "on"."""
-
-    default_error_messages = {"invalid": _("Write true or false without quotation marks.")}
-
-    def to_internal_value(self, data: Any) -> bool:
-        if not isinstance(data, bool):
-            self.fail("invalid")
-        return data
 
 
 class MomentField(serializers.DateTimeField):

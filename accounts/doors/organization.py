@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from django.db.models import Model, QuerySet
+from django.http import HttpRequest
 from rest_framework.request import Request
 
 from accounts import roles
@@ -13,10 +14,13 @@ from accounts.models import Member, Organization
 Kind = TypeVar("Kind", bound=Model)
 
 
-def member_of(request: Request) -> Member:
-    """Return the member that is asking; only for views behind IsAuthenticated."""
+def member_of(request: HttpRequest | Request) -> Member:
+    """Return who is asking, in the API and in the admin; only behind their gates for the signed-in.
+
+    Raises: TypeError where nobody is signed in: the view lacks IsAuthenticated.
+    """
     if not isinstance(request.user, Member):
-        raise TypeError("This view must be behind IsAuthenticated.")
+        raise TypeError("This must stand behind IsAuthenticated, or behind the admin's sign-in.")
     return request.user
 
 

@@ -1,10 +1,12 @@
-"""The API's lists: newest first, by page number up to row 10,000 and by a cursor as far as one likes."""
+"""The API's lists: newest first, by page number up to row 10,000 and by a cursor as far as one likes.
+
+No view of this version lists anything yet; `Pages` is what a view that does names as its paginator.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +22,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.doors.row_counts import COUNTED, expected
+
 DEFAULT_LIMIT: Final = 20
 LARGEST_LIMIT: Final = 100
-COUNTED: Final = 10_000  # rows that are counted exactly and reached by page number
 _POSITIVE: Final = re.compile(r"[1-9][0-9]{0,8}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_CURSOR: Final = 200
@@ -102,8 +105,8 @@ class Pages(BasePagination):
                     {
                         "page": [
                             _(
-                                "Pages end at row 10,000. Narrow the filter, follow meta.next with "
-                                "?after=, or export."
+                                "Pages end at row 10,000. Narrow the filter, or follow meta.next "
+                                "with ?after=."
                             )
                         ]
                     }
@@ -182,7 +185,7 @@ class Pages(BasePagination):
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:  # noqa: ARG002 - spectacular's signature
         return [
             _parameter(
-                "page", "Which page, from 1. Pages end at row 10,000.", "integer", minimum=1
+                "page", f"Which page, from 1. Pages end at row {COUNTED:,}.", "integer", minimum=1
             ),
             _parameter(
                 "limit",
@@ -190,7 +193,7 @@ class Pages(BasePagination):
                 "integer",
                 minimum=1,
                 maximum=LARGEST_LIMIT,
-                default=20,
+                default=DEFAULT_LIMIT,
             ),
             _parameter(
                 "after", "The page after this one: its `meta.next`. Goes before `page`.", "string"
@@ -225,8 +228,7 @@ def _total(queryset: QuerySet[Any], *, at_least: int) -> tuple[int, bool]:
     counted = rows[: COUNTED + 1].count()
     if counted <= COUNTED:
         return counted, False
-    plan = json.loads(rows.explain(format="json"))
-    return max(int(plan[0]["Plan"]["Plan Rows"]), counted, at_least), True
+    return max(expected(rows)[0], counted, at_least), True
 
 
 def _object_of(**properties: dict[str, Any]) -> dict[str, Any]:

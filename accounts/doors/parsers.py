@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import IO, Any, Final, NoReturn
 
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import (
     APIException,
     NotAcceptable,
@@ -28,11 +28,15 @@ _UTF_8: Final = frozenset({"", "utf-8", "utf8"})
 
 
 class BodyTooLarge(APIException):
-    """The body is larger than any request of this API needs; it was not read."""
+    """The body is larger than `at_most` bytes, more than such a request needs; it was not read."""
 
     status_code = 413
-    default_detail = gettext_lazy("The body is larger than 256 kB. Send less at once.")
     default_code = "body_too_large"
+
+    def __init__(self, at_most: int = LARGEST_BODY) -> None:
+        super().__init__(
+            _("The body is larger than %(size)d kB. Send less at once.") % {"size": at_most // 1024}
+        )
 
 
 class StrictJSONParser(BaseParser):
@@ -55,7 +59,25 @@ class StrictJSONParser(BaseParser):
         charset = (request._request.content_params or {}).get("charset", "")
         if charset.strip().lower() not in _UTF_8:
             raise UnsupportedMediaType(media_type or "", _("Send JSON in UTF-8."))
-        return _object(_text(_body(stream, request)))
+        return _object(_text(read_body(stream, request)))
+
+
+def read_body(
+    stream: IO[Any] | HttpRequest, request: HttpRequest | Request, *, at_most: int = LARGEST_BODY
+) -> bytes:
+    """Return the request's body, of which never more than `at_most` bytes are read.
+
+    Raises: BodyTooLarge (413), before anything is read where the request says how long it is.
+    """
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if length.isdecimal() and int(length) > at_most:
+        raise BodyTooLarge(at_most)
+    body: bytes = stream.read(
+        at_most + 1
+    )  # a body may come without its length, or with a wrong one
+    if len(body) > at_most:
+        raise BodyTooLarge(at_most)
+    return body
 
 
 class AlwaysJSON(DefaultContentNegotiation):
@@ -71,16 +93,6 @@ class AlwaysJSON(DefaultContentNegotiation):
         except NotAcceptable:
             return renderers[0], str(renderers[0].media_type)
         return chosen
-
-
-def _body(stream: IO[Any], request: Request) -> bytes:
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdecimal() and int(length) > LARGEST_BODY:
-        raise BodyTooLarge
-    body: bytes = stream.read(LARGEST_BODY + 1)
-    if len(body) > LARGEST_BODY:
-        raise BodyTooLarge
-    return body
 
 
 def _text(body: bytes) -> str:

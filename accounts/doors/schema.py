@@ -19,10 +19,9 @@ _USUAL: Final = {
     402: ("3001", "Not enough credits (3001)."),
     403: ("1003", "The role may not do this (1003), or the current terms are not accepted (1022)."),
     404: ("1005", "There is no such thing in your organization."),
-    409: ("4013", "The present state does not allow it."),
+    409: ("1021", "You accepted this version of the terms before (1021)."),
     413: ("4042", "The body is larger than 256 kB."),
     415: ("4041", "The body is not JSON in UTF-8."),
-    422: ("4011", "The same Idempotency-Key came with another body."),
     429: ("4029", "Too many requests; `Retry-After` says when to try again."),
     503: ("4090", "A part of the service is away; try again."),
 }
@@ -66,15 +65,15 @@ _SHORT: Final = {"required": 100, "available": 40, "shortfall": 60}
 
 def phrase(status: int) -> str:
     """Return the name of an HTTP status, the same under every version of Python."""
-    renamed = {413: "Payload Too Large", 422: "Unprocessable Entity"}
+    renamed = {413: "Payload Too Large"}  # by Python 3.13
     return renamed.get(status) or HTTPStatus(status).phrase
 
 
 def refusals(*statuses: int, **descriptions: str) -> dict[int, OpenApiResponse]:
     """Return the documentation of these refusals; 503, which everything may answer, comes with them.
 
-    `descriptions` say more than the usual sentence, as `_409="This version is accepted already (1021)."`,
-    in which the first number in brackets is the example's code.
+    `descriptions` say more than the usual sentence, as `_401="E-mail or password is wrong (1001)."`, in
+    which the first number in brackets is the example's code.
     """
     answers = {}
     for status in sorted({*statuses, 503}):

@@ -9,20 +9,19 @@ from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from accounts.permissions import HasRight
+from accounts.doors.permissions import HasRight
 from accounts.roles import Right
 
 
 class OrganizationView(APIView):
     """A view that asks for a right, in the contract's order: 401, role, (terms), 429, 413/415, 400.
 
-    Name one `right`, or `rights` by method. Sending views append `AcceptedTerms` to
+    Name its `right`. Sending views append `AcceptedTerms` to
     `permission_classes`. The body is read when `validated` is called, never before.
     """
 
     permission_classes = [IsAuthenticated, HasRight]
     right: ClassVar[Right | None] = None
-    rights: ClassVar[dict[str, Right]] = {}
 
 
 def validated(request: Request, serializer: type[BaseSerializer[Any]]) -> dict[str, Any]:

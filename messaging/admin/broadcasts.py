@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -63,7 +64,7 @@ class Stretch:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Standing:
     """How a broadcast stands, from its kept counters alone."""
 
@@ -78,7 +79,7 @@ class Standing:
         """The share that is past handing over; 100 only when nothing waits."""
         return int(self.broadcast.progress * 100)
 
-    @property
+    @cached_property
     def shares(self) -> list[Share]:
         """The messages by status, those that came furthest first, as they stand in the bar."""
         return [
@@ -91,7 +92,7 @@ class Standing:
             for status in _FURTHEST_FIRST
         ]
 
-    @property
+    @cached_property
     def bar(self) -> list[Stretch]:
         """The bar's colours from left to right; one message of a million shows too."""
         stretches: list[Stretch] = []

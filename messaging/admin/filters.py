@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
 from accounts.doors.admin import OwnAutocompleteFilter
-from contacts import phone_numbers
+from contacts.admin import CountryFilter as OfCountry
 from messaging.admin.evidence import uuid_of
 from messaging.models import Message
 
@@ -33,21 +33,11 @@ class QueueFilter(TextFilter):
         return queryset.filter(broadcast=queue_id)
 
 
-class CountryFilter(TextFilter):
-    """Messages to one country, given as CO, co, 57 or +57."""
+class CountryFilter(OfCountry):
+    """Messages to one country."""
 
     title = _("country")
     parameter_name = "country"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
-        given = self.value()
-        if not given:
-            return queryset
-        try:
-            return queryset.filter(country=phone_numbers.country_of(given))
-        except phone_numbers.UnsupportedCountry:
-            messages.error(request, _("Give the country as two letters, CO, or calling code, 57."))
-            return queryset.none()
 
 
 class StatusGroupFilter(DropdownFilter):

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from accounts import roles
-from accounts.doors.admin import Evidence, OrganizationAdmin, member_of
+from accounts.doors.admin import Evidence, OrganizationAdmin
+from accounts.doors.organization import member_of
 from messaging.models import Heartbeat
 
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from accounts.doors.admin import OwnAutocompleteFilter, member_of
+from accounts.doors.admin import OwnAutocompleteFilter, country_of_member
 from accounts.doors.labels import label, second
 from contacts import phone_numbers
 from messaging.admin import life
@@ -54,7 +54,20 @@ class MessagePages(EvidencePages):
     search_help_text = _("A full phone number, message id, queue id or provider's id.")
     change_form_outer_after_template = "admin/messaging/message/life.html"
     fieldsets = (
-        (None, {"fields": ("recipient", "status_label", "error", "text", "contact", "queue_link")}),
+        (
+            None,
+            {
+                "fields": (
+                    "recipient",
+                    "organization",
+                    "status_label",
+                    "error",
+                    "text",
+                    "contact",
+                    "queue_link",
+                )
+            },
+        ),
         (_("Credits"), {"fields": ("charge_label", "segments", "credits", "country")}),
         (
             _("Record"),
@@ -62,7 +75,6 @@ class MessagePages(EvidencePages):
                 "classes": ("collapse",),
                 "fields": (
                     "id",
-                    "organization",
                     "provider",
                     "provider_message_id",
                     "error_code",
@@ -89,10 +101,8 @@ class MessagePages(EvidencePages):
             return queryset.filter(pk=row), False
         if row is not None and queryset.filter(broadcast=row).exists():
             return queryset.filter(broadcast=row), False
-        organization = member_of(request).organization
-        country = organization.country if organization is not None else ""
         found = Q(provider_message_id=text)
-        recipients = phone_numbers.meanings(text, country)
+        recipients = phone_numbers.meanings(text, country_of_member(request))
         if recipients:
             found |= Q(recipient__in=recipients)
         return queryset.filter(found), False

@@ -11,6 +11,8 @@ from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from accounts.doors.organization import member_of
+
 # Group → model → its icon, of Google's Material Symbols that unfold brings along.
 _GROUPS: Final = (
     (
@@ -55,9 +57,17 @@ _GROUPS: Final = (
 
 def groups(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the sidebar as unfold wants it, without what the member may not see."""
-    start = {"title": _("Start"), "icon": "home", "link": reverse("admin:index")}
+    first = [{"title": _("Start"), "icon": "home", "link": reverse("admin:index")}]
+    if not member_of(request).has_one_time_password:
+        first.append(
+            {
+                "title": _("Terms of use"),
+                "icon": "contract",
+                "link": reverse("admin:current_terms"),
+            }
+        )
     return [
-        {"items": [start]},
+        {"items": first},
         *(
             {"title": title, "separator": True, "items": items}
             for title, models in _GROUPS

@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
-from accounts.doors.admin import member_of
 from accounts.doors.labels import label, second
+from accounts.doors.organization import member_of
 from messaging.admin.evidence import EvidencePages, uuid_of
 from messaging.admin.labels import OUTCOME_COLORS, status_label
 from messaging.models import DeliveryReport, Message

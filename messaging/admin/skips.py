@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from accounts.doors.admin import OwnAutocompleteFilter, member_of
+from accounts.doors.admin import OwnAutocompleteFilter, country_of_member
 from accounts.doors.labels import second
+from accounts.doors.organization import member_of
 from contacts import directory
 from contacts.models import Contact
 from messaging.admin.evidence import EvidencePages
@@ -58,10 +59,10 @@ class SkipPages(EvidencePages):
         if not search_term.strip():
             return queryset, False
         contacts = Contact.objects.order_by("-created_at")  # the deleted too: they were skipped
-        organization = member_of(request).organization
-        country = ""
-        if organization is not None:
-            contacts, country = contacts.filter(organization=organization), organization.country
+        member = member_of(request)
+        if not member.is_superuser:
+            contacts = contacts.filter(organization=member.organization_id)
+        country = country_of_member(request)
         found = directory.find(contacts=contacts, text=search_term, country=country)
         return queryset.filter(contact__in=list(found.values_list("pk", flat=True)[:_FOUND])), False
 

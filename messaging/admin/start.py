@@ -8,10 +8,13 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from accounts import roles, terms
-from accounts.doors.admin import member_of
+from accounts.doors.organization import member_of
 from accounts.models import Member
 from billing import ledger
 from billing.ledger import Balance
@@ -56,8 +59,14 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return {**context, "title": _("Start"), "start": start}
 
 
-def _password_first() -> str:
-    return _("You signed in with a one-time password. Change it, then everything shows here.")
+def _password_first() -> SafeString:
+    return format_html(
+        _(
+            'You signed in with a one-time password. <a href="{}">Change it</a>, then everything '
+            "shows here."
+        ),
+        reverse("admin:password_change"),
+    )
 
 
 def _notices_of_platform() -> Iterator[str]:
@@ -76,9 +85,12 @@ def _notices_of(member: Member, balance: Balance) -> Iterator[str]:
     if terms.current() is None:
         yield _("No terms are published yet, so nobody can send. Ask the platform.")
     elif not terms.has_accepted(member):
-        yield _(
-            "You have not accepted the current terms, so you cannot send. Read them at "
-            "/api/terms/current and accept them by POST /api/terms/accept."
+        yield format_html(
+            _(
+                "You have not accepted the current terms, so you cannot send. "
+                '<a href="{}">Read and accept them</a>.'
+            ),
+            reverse("admin:current_terms"),
         )
     if not balance.available:
         yield _("No credits are available, so nothing can be sent. Ask the platform for credits.")

@@ -175,12 +175,53 @@ def test_the_command_line_makes_a_superuser(db: None, monkeypatch: pytest.Monkey
     assert boss.check_password("a-long-password")
 
 
-def test_looking_somebody_up_uses_the_index_that_keeps_addresses_unique(ana: Member) -> None:
+def test_a_superuser_is_made_with_an_audit_entry(db: None) -> None:
+    boss = Member.objects.create_superuser("boss@platform.example", "a-long-password")
+
+    entry = AuditEntry.objects.get(act="member.added")
+    assert (entry.subject, entry.member_id, entry.organization_id) == (
+        f"member:{boss.pk}",
+        None,
+        None,
+    )
+    assert entry.details == {"role": "", "is_superuser": True}
+
+
+def test_without_its_audit_entry_no_superuser_is_made(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE accounts_auditentry ADD CONSTRAINT none CHECK (false) NOT VALID"
+        )
+
+    with pytest.raises(IntegrityError, match='"none"'):
+        Member.objects.create_superuser("boss@platform.example", "a-long-password")
+
+    assert not Member.objects.filter(email="boss@platform.example").exists()
+
+
+def test_signing_in_uses_the_index_that_keeps_addresses_unique(
+    fresh_rate_limits: None, ana: Member
+) -> None:
     with CaptureQueriesContext(connection) as captured:
-        Member.objects.get_by_natural_key("ANA@acme.example")
+        sessions.identify(email="ANA@acme.example", password=PASSWORD)
 
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"EXPLAIN {captured.captured_queries[0]['sql']}")
         plan = str(cursor.fetchall())
     assert "accounts_member_email_unique" in plan
+
+
+def test_an_address_that_only_capitals_make_equal_to_another_is_its_own(
+    fresh_rate_limits: None, sara: Member
+) -> None:
+    MemberFactory.create(email="\N{LATIN SMALL LETTER LONG S}ara@acme.example")
+
+    assert sessions.identify(email="Sara@acme.example", password=PASSWORD) == sara
+
+
+def test_signing_in_fetches_the_member_with_the_organization(
+    fresh_rate_limits: None, ana: Member, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1):
+        sessions.identify(email="ana@acme.example", password=PASSWORD)

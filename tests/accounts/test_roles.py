@@ -5,7 +5,7 @@ from django.apps import apps
 from django.contrib import admin
 
 from accounts import roles
-from accounts.models import Member
+from accounts.models import Member, Organization
 from accounts.roles import Right, Role, RoleMissing
 
 VIEWERS = {Right.READ}
@@ -53,6 +53,18 @@ def test_who_is_switched_off_may_nothing(right: Right) -> None:
 
 
 @pytest.mark.parametrize("right", Right)
+@pytest.mark.parametrize("role", Role)
+def test_who_is_of_a_suspended_organization_may_nothing_and_is_told_why(
+    role: Role, right: Right
+) -> None:
+    member = somebody(role)
+    member.organization = Organization(status=Organization.Status.SUSPENDED)
+
+    with pytest.raises(RoleMissing, match="Your organization is suspended"):
+        roles.require(member, right)
+
+
+@pytest.mark.parametrize("right", Right)
 def test_who_has_a_one_time_password_may_nothing_and_is_told_why(right: Right) -> None:
     member = somebody(Role.OWNER)
     member.has_one_time_password = True
@@ -62,8 +74,18 @@ def test_who_has_a_one_time_password_may_nothing_and_is_told_why(right: Right) -
 
 
 def test_a_role_that_may_not_is_told_whom_to_ask() -> None:
-    with pytest.raises(RoleMissing, match=r"Your role VIEWER .* Ask an owner"):
-        roles.require(somebody(Role.VIEWER), Right.SEND)
+    with pytest.raises(RoleMissing) as refusal:
+        roles.require(somebody(Role.VIEWER), Right.CONTROL_BROADCASTS)
+
+    assert str(refusal.value) == (
+        "Your role Viewer may not do this (pause, resume and cancel broadcasts). "
+        "Ask an owner of your organization."
+    )
+
+
+def test_what_is_the_platforms_is_not_asked_of_an_owner() -> None:
+    with pytest.raises(RoleMissing, match="Ask the platform's operator"):
+        roles.require(somebody(Role.OWNER), Right.GRANT_CREDITS)
 
 
 def test_a_platform_superuser_sends_nothing() -> None:
@@ -78,6 +100,7 @@ def test_an_owner_sends() -> None:
 EVIDENCE = [
     "accounts.termsacceptance",
     "accounts.auditentry",
+    "billing.creditaccount",
     "billing.ledgerentry",
     "messaging.broadcast",
     "messaging.message",
@@ -115,7 +138,7 @@ def test_everybody_sees_evidence_and_nobody_touches_it(model: str, role: str) ->
         ("contacts.add_suppression", {Role.SENDER, Role.OWNER}),
         ("contacts.change_suppression", set()),
         ("contacts.delete_suppression", {Role.OWNER}),
-        ("billing.change_creditaccount", {""}),
+        ("billing.change_creditaccount", set()),
         ("billing.add_rate", {""}),
         ("billing.view_rate", {"", *Role}),
         ("auth.view_group", set()),

@@ -9,6 +9,7 @@ from django.db import IntegrityError, connection
 
 from accounts import terms
 from accounts.models import AuditEntry, Member, Terms, TermsAcceptance
+from accounts.roles import RoleMissing
 from tests.factories import TermsFactory
 
 
@@ -49,11 +50,11 @@ def test_the_gate_costs_one_query(ana: Member, django_assert_num_queries: Any) -
         terms.require_accepted(ana)
 
 
-def test_publishing_twice_is_refused_and_moves_nothing(terms_in_force: Terms) -> None:
+def test_publishing_twice_is_refused_and_moves_nothing(terms_in_force: Terms, root: Member) -> None:
     before = terms_in_force.published_at
 
     with pytest.raises(terms.TermsPublished):
-        terms.publish(terms=terms_in_force)
+        terms.publish(terms=terms_in_force, member=root)
 
     terms_in_force.refresh_from_db()
     assert terms_in_force.published_at == before
@@ -71,6 +72,19 @@ def test_publishing_is_recorded(root: Member) -> None:
         None,
     )
     assert entry.details == {"version": "2026-2"}
+
+
+def test_an_owner_publishes_nothing_and_drafts_nothing(ana: Member) -> None:
+    draft = TermsFactory.create(version="2026-2", published_at=None)
+    draft.body = "Other words."
+
+    with pytest.raises(RoleMissing):
+        terms.publish(terms=draft, member=ana)
+    with pytest.raises(RoleMissing):
+        terms.save_draft(terms=draft, member=ana)
+
+    draft.refresh_from_db()
+    assert (draft.published_at, draft.body) == (None, "Write only to people who asked for it.")
 
 
 def test_a_draft_can_be_changed_and_a_published_version_cannot(root: Member) -> None:

@@ -1,5 +1,6 @@
 """Signing in at the admin, and the own password there."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ from django.urls import reverse
 
 from accounts import sessions
 from accounts.models import AuditEntry, Member, Organization
-from tests.admin.accounts_pages import listing, texts
+from tests.admin.accounts_pages import texts
 from tests.factories import PASSWORD, MemberFactory
 from tests.people import AdminOf
 
@@ -72,7 +73,9 @@ def test_S11_the_page_does_not_say_whether_an_address_exists(
 
     answer = sign_in(client, email, "wrong" if email == ana.email else PASSWORD)
 
-    assert "Please enter the correct e-mail and password" in texts(answer)
+    assert "No active member has this e-mail address and password." in texts(answer)
+    assert "staff account" not in texts(answer)
+    assert "Please correct the error" not in texts(answer)
 
 
 def test_changing_the_own_password_goes_through_the_verb(admin_of: AdminOf, ana: Member) -> None:
@@ -118,17 +121,57 @@ def test_a_password_that_is_refused_is_told(
     assert ana.check_password(PASSWORD)
 
 
-def test_who_has_a_one_time_password_sees_nothing_but_the_way_to_change_it(
+def test_who_has_a_one_time_password_is_told_once_and_led_to_the_page(
     fresh_rate_limits: None, client: Client, ana: Member
 ) -> None:
     Member.objects.filter(pk=ana.pk).update(has_one_time_password=True)
 
     answer = sign_in(client, ana.email, PASSWORD)
 
-    assert "You signed in with a one-time password." in texts(answer)
-    assert reverse("admin:password_change") in texts(answer)
-    assert client.get(listing("member")).status_code == 403
-    assert client.get(reverse("admin:password_change")).status_code == 200
+    assert texts(answer).count("You signed in with a one-time password.") == 1
+    assert f'<a href="{reverse("admin:password_change")}">Change it</a>' in texts(answer)
+
+
+@pytest.mark.parametrize(
+    "name", ["accounts_member_changelist", "contacts_contact_add", "current_terms", "autocomplete"]
+)
+def test_every_other_page_leads_to_the_change_of_a_one_time_password(
+    admin_of: AdminOf, ana: Member, name: str
+) -> None:
+    Member.objects.filter(pk=ana.pk).update(has_one_time_password=True)
+    client = admin_of(ana)
+
+    for method in (client.get, client.post):
+        answer = method(reverse(f"admin:{name}"), follow=True)
+
+        assert answer.redirect_chain == [(reverse("admin:password_change"), 302)]
+        assert "You signed in with a one-time password. Change it here first" in texts(answer)
+
+
+def test_what_the_role_does_not_include_is_refused_on_a_page_with_a_way_back(
+    admin_of: AdminOf, vera: Member
+) -> None:
+    client = admin_of(vera)
+
+    for address, status, words in (
+        (reverse("admin:contacts_contact_add"), 403, "Ask an owner of your organization."),
+        ("/admin/nowhere/", 404, "There is no such page"),
+    ):
+        answer = client.get(address)
+        assert answer.status_code == status
+        assert words in texts(answer)
+        assert f'href="{reverse("admin:index")}"' in texts(answer)
+
+
+@pytest.mark.parametrize(("name", "called"), [("Ana María", "Ana María"), ("", "Owner")])
+def test_the_sidebar_names_the_member_beside_the_address(
+    admin_of: AdminOf, ana: Member, name: str, called: str
+) -> None:
+    Member.objects.filter(pk=ana.pk).update(name=name)
+
+    shown = texts(admin_of(ana).get(reverse("admin:index")))
+
+    assert re.search(rf">\s*{called}\s*</div>.{{0,200}}ana@acme.example", shown)
 
 
 def test_an_id_that_is_none_is_not_found(admin_of: AdminOf, ana: Member) -> None:

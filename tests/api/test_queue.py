@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts.models import Member, Organization
+from accounts.models import Member
 from messaging import delivery, providers, reports
 from messaging.models import Broadcast
 from messaging.providers.callbacks import Report

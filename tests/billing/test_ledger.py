@@ -135,6 +135,13 @@ def test_an_organization_without_an_account_has_nothing_available(acme: Organiza
     assert (refusal.value.required, refusal.value.available, refusal.value.shortfall) == (3, 0, 3)
 
 
+def test_one_credit_too_few_is_said_in_the_singular(acme: Organization) -> None:
+    with pytest.raises(
+        InsufficientCredits, match="costs 1 credit and 0 are available: 1 is missing"
+    ):
+        ledger.reserve(organization_id=acme.pk, amount=1, reference="broadcast:1")
+
+
 def test_a_refusal_takes_the_callers_rows_with_it(acme: Organization) -> None:
     @transaction.atomic
     def accept_a_broadcast() -> None:

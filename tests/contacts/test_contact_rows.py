@@ -138,7 +138,7 @@ def test_the_own_country_is_kept_as_two_letters(acme: Organization, given: str, 
 def test_an_own_country_without_numbers_is_refused_in_words(acme: Organization) -> None:
     contact = ContactFactory.build(organization=acme, country="AQ")
 
-    with pytest.raises(ValidationError, match="Give two letters, as CO"):
+    with pytest.raises(ValidationError, match="Write two letters, as CO"):
         contact.full_clean()
 
 

@@ -306,26 +306,6 @@ def test_a_contacts_number_by_the_first_country_that_knows_it(
 
 
 @pytest.mark.parametrize(
-    ("number", "answer"),
-    [
-        ("+57", True),
-        ("0057", True),
-        (" (+57) 300", True),
-        ("\uff0b57", True),
-        ("3001234567", False),
-        ("057", False),
-        ("", False),
-        ("+57x", False),
-    ],
-)
-def test_international_is_what_begins_with_plus_or_two_zeros(
-    number: str,
-    answer: bool,  # noqa: FBT001 - a table
-) -> None:
-    assert phone_numbers.is_international(number) is answer
-
-
-@pytest.mark.parametrize(
     ("text", "country"),
     [
         ("CO", "CO"),

@@ -105,6 +105,27 @@ def test_what_is_no_number_is_refused_in_words_and_leaves_nothing(
     assert acts() == []
 
 
+def test_what_the_carrier_opts_out_is_kept_as_it_is_and_recorded_once(acme: Organization) -> None:
+    """A number of no plan too: it was written to, so it may have to be stopped."""
+    for _again in range(2):
+        suppressions.add_from_carrier(
+            organization_id=acme.pk, recipients=["+573031234567", "+57999", "+573031234567"]
+        )
+
+    rows = Suppression.objects.filter(organization=acme, source=Source.CARRIER, member=None)
+    assert set(rows.values_list("recipient", flat=True)) == {"+573031234567", "+57999"}
+    assert acts() == ["suppression.added", "suppression.added"]
+
+
+def test_the_carriers_word_outweighs_a_keyword_which_start_would_lift(acme: Organization) -> None:
+    keyword = add(acme, source=Source.KEYWORD)
+
+    suppressions.add_from_carrier(organization_id=acme.pk, recipients=[keyword.recipient])
+
+    keyword.refresh_from_db()
+    assert keyword.source == Source.CARRIER
+
+
 def test_a_premium_number_can_be_opted_out(acme: Organization, sara: Member) -> None:
     assert add(acme, sara, recipient="+19002345678").recipient == "+19002345678"
 

@@ -1,6 +1,5 @@
 """Dockerfile and compose.yaml, held against the commands, files and variables that exist."""
 
-import ast
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from django.conf import settings
 from config import embedded, parts, processes, servers
 from config.celery import QUEUES
 from config.processes import Program
+from tests.house import source
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("web", "worker", "reports", "dispatcher", "migrate")
@@ -46,20 +46,6 @@ def dockerfile() -> list[tuple[str, str]]:
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = text.replace("\\\n", " ").splitlines()
     return [(line.split()[0], line.split(None, 1)[1]) for line in lines if line.strip()]
-
-
-def variables_read() -> set[str]:
-    """The names that config/env.py asks the environment for."""
-    readers = {"_text", "_words", "_number", "_one_of", "_key"}
-    return {
-        node.args[0].value
-        for node in ast.walk(ast.parse((ROOT / "config" / "env.py").read_text()))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in readers
-        and isinstance(node.args[0], ast.Constant)
-        and isinstance(node.args[0].value, str)
-    }
 
 
 def words(command: str | list[str]) -> tuple[str, ...]:
@@ -96,7 +82,7 @@ def test_every_queue_is_consumed(services: dict[str, Any]) -> None:
 def test_each_part_gets_every_variable_that_is_read(services: dict[str, Any], name: str) -> None:
     given = set(services[name]["environment"]) | {"DATABASE_OWNER_URL"}
 
-    assert given == variables_read() - NOT_FOR_COMPOSE
+    assert given == source.variables().keys() - NOT_FOR_COMPOSE
 
 
 def test_only_migrate_may_change_tables(services: dict[str, Any]) -> None:
@@ -236,10 +222,3 @@ def test_static_files_can_be_collected_with_what_the_build_knows(
 
     assert collected.returncode == 0, collected.stderr
     assert "static files" in collected.stdout
-
-
-def test_no_file_names_a_host_to_fetch_packages_from() -> None:
-    named = [ROOT / name for name in ("Dockerfile", "compose.yaml", "Makefile", ".ci/run")]
-
-    for file in (*named, *ROOT.glob("requirements*.txt")):
-        assert not re.search(r"index-url|://[\w.]*(pypi|pythonhosted)", file.read_text())

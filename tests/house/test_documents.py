@@ -12,6 +12,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import get_commands
 
+from accounts.models import Member
 from accounts.roles import Right, Role
 from config import demo, parts
 from messaging.models import Broadcast, Message, Skip
@@ -19,6 +20,7 @@ from messaging.providers.registry import PROVIDERS
 from messaging.sandbox.behaviour import MAGIC
 from messaging.serializers import BroadcastSerializer
 from tests.house import source
+from tests.people import ClientOf
 
 DOCUMENTS: Final = [path for path in source.files() if path.suffix == ".md"]
 
@@ -50,6 +52,17 @@ def test_the_readme_lists_every_make_command_and_no_other() -> None:
     }
 
     assert listed == targets()
+
+
+def test_the_checks_of_every_change_are_made_without_asking_whether_they_exist() -> None:
+    """Lint, tests and demo, and whatever further tests the Makefile has."""
+    called = re.search(r"^for target in ([a-z -]+); do", source.text(".ci/run"), flags=re.MULTILINE)
+
+    assert called
+    assert set(called[1].split()) == {
+        *("lint", "test", "demo"),
+        *(target for target in targets() if target.startswith("test-")),
+    }
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
@@ -202,6 +215,17 @@ def test_the_follow_example_has_the_fields_and_words_of_the_code() -> None:
     assert set(example) == set(BroadcastSerializer().fields)
 
 
+def test_the_example_of_a_refusal_is_what_is_answered(client_of: ClientOf, ana: Member) -> None:
+    block = re.search(r"```json\n(.*?)```", source.section("docs/api.md", "## Errors"), re.DOTALL)
+    assert block
+
+    answer = client_of(ana).post(
+        "/api/messages/sms/all", {"message": "Hola", "country": "XX"}, format="json"
+    )
+
+    assert answer.json() == json.loads(block[1])
+
+
 def test_the_magic_numbers_are_those_of_the_sandbox() -> None:
     rows = source.table("docs/sandbox.md", "## Numbers that misbehave")
 
@@ -220,16 +244,12 @@ def test_the_sign_in_of_the_demo_is_the_one_in_the_readme() -> None:
 
 
 def test_the_words_of_the_models_are_explained() -> None:
-    words = source.text("CONTRIBUTING.md")
-    helpers = {
-        "NumberReading",
-        "Heartbeat",
-        "MessageEvent",
-        "AuditEntry",
-        "Rate",
-        "Suppression",
-        "Tag",
+    words = {
+        word.strip()
+        for row in source.table("CONTRIBUTING.md", "## Words")
+        for word in row[0].split(",")
     }
+    helpers = {"NumberReading", "Heartbeat", "MessageEvent", "AuditEntry", "Rate", "Tag"}
 
     ours = {
         model.__name__
@@ -237,7 +257,7 @@ def test_the_words_of_the_models_are_explained() -> None:
         if model.__module__.split(".")[0] in source.ROOMS
     }
 
-    assert {name for name in ours - helpers if f"{name}" not in words} == set()
+    assert ours - helpers - words == set()
 
 
 def test_the_recipe_copies_a_provider_that_exists() -> None:

@@ -21,6 +21,7 @@ NOT_OF_THE_API: Final = {
     "accounts.terms.TermsPublished": "the admin says it in the form",
     "billing.ledger.InvalidAmount": "the admin says it in the form",
     "billing.ledger.NotReserved": "a defect: it must break loudly",
+    "contacts.phone_numbers.UnsupportedCountry": "who reads a country says which field is wrong",
     "contacts.suppressions.InvalidRecipient": "the admin says it in the form",
     "messaging.providers.credentials.InvalidProviderURL": "the system check says it at the start",
     "messaging.providers.registry.NoProvider": "broadcasts.send says KindNotCarried",

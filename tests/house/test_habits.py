@@ -86,7 +86,7 @@ def test_no_file_is_too_long_to_be_read(path: Path) -> None:
 UNWANTED: Final = {
     "the host of a package registry": re.compile(
         r"pypi\.org|pythonhosted\.org|registry\.npmjs|proxy\.golang|index\.crates|rubygems\.org"
-        r"|--(?:extra-)?index-url[ =]\S|trusted-host[ =]\S"
+        r"|index-url[ =]\S|trusted-host[ =]\S"
     ),
     "a path of somebody's machine": re.compile(r"(?<![\w.])/(?:root|home|Users)/[\w.]"),
     "a promise instead of code": re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!['\"|)])"),

@@ -11,11 +11,16 @@ from billing import invariants
 
 
 class Command(BaseCommand):
-    help = "Prove that balances, ledger and messages agree. Exits 1 and names the rows at fault."
+    help = (
+        "Prove that balances and ledger agree, and with --all that messages do too. "
+        "Exits 1 and names the rows at fault."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--all", action="store_true", help="also what reads every row, which takes its time"
+            "--all",
+            action="store_true",
+            help="also what reads every entry and message, which takes its time",
         )
         parser.add_argument(
             "--organization", type=UUID, metavar="ID", help="only this organization, by its id"
