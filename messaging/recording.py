@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import IntegrityError, InterfaceError, OperationalError, connection
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 
 from messaging import journeys
 from messaging.journeys import Charge, Journey, Status
@@ -85,8 +85,9 @@ def record(*, queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID,
     while True:
         try:
             _record(queue_id, token, provider, results)
-        except IntegrityError:
-            # A provider's id that another message has already: one bad row must not hold up the rest.
+        except (IntegrityError, DataError):
+            # An id of the provider's that another message has already, or a value PostgreSQL refuses:
+            # one bad row must not leave the others, which are marked, without their result.
             _record_one_by_one(queue_id, token, provider, results)
             return
         except (OperationalError, InterfaceError):
@@ -196,8 +197,9 @@ def _record_unsent(
 def _retry_after(result: Unavailable | Misconfigured) -> float:
     asked = result.retry_after if isinstance(result, Unavailable) else None
     if asked is None:
-        return 0
-    return min(max(asked, TIMINGS.retry_after_least), TIMINGS.retry_after_most)
+        return 0.0
+    # Floats all: psycopg refuses an array of whole and broken numbers.
+    return float(min(max(asked, TIMINGS.retry_after_least), TIMINGS.retry_after_most))
 
 
 def _record_unclear(
@@ -233,10 +235,28 @@ def _record_one_by_one(
     for message_id, result in results.items():
         try:
             _record(queue_id, token, provider, {message_id: result})
-        except IntegrityError:
-            log.error(  # noqa: TRY400 - the trace says nothing that the two ids do not
-                "provider_message_id_taken",
-                extra={"broadcast": str(queue_id), "message_id": str(message_id)},
+        except (IntegrityError, DataError) as error:
+            log.error(  # noqa: TRY400 - the trace says nothing that the ids do not
+                "result_not_recorded_as_given",
+                extra={
+                    "broadcast": str(queue_id),
+                    "message_id": str(message_id),
+                    "error": type(error).__name__,
+                },
             )
-            assert isinstance(result, Accepted)  # noqa: S101 - only an id of the provider's can collide
-            _record(queue_id, token, provider, {message_id: Accepted("", result.metadata)})
+            _record(queue_id, token, provider, {message_id: _bare(result)})
+
+
+def _bare(result: Result) -> Result:
+    """Return the same outcome without the provider's own words, which could not be stored."""
+    match result:
+        case Accepted():
+            return Accepted("")
+        case Refused():
+            return Refused("", "", opts_out=result.opts_out)
+        case Unavailable():
+            return Unavailable("", gives_attempt_back=result.gives_attempt_back)
+        case Misconfigured():
+            return Misconfigured("", "")
+        case Unclear():
+            return Unclear("")

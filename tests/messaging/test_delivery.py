@@ -273,6 +273,34 @@ def test_outcomes_of_one_window_are_told_apart(acme, contacts, grant, send, memo
     assert ledger.balance(acme.pk) == ledger.Balance(available=7, reserved=2, spent=1)
 
 
+def test_carriers_that_ask_for_whole_broken_and_no_seconds_are_recorded_together(
+    acme, contacts, grant, send, memory
+):
+    grant(acme, 10)
+    waits = [None, 30.0, 0.0, -1.0, 5_000]
+    made = contacts(*(f"+57300123456{digit}" for digit in range(len(waits) + 1)))
+    for contact, wait in zip(made, waits, strict=False):
+        memory.will_answer(contact.e164, Unavailable("busy", retry_after=wait))
+
+    broadcast = drained(send())
+
+    assert (broadcast.sent, broadcast.queued, broadcast.unknown) == (1, len(waits), 0)
+
+
+def test_words_that_cannot_be_stored_do_not_cost_the_others_their_result(
+    acme, contacts, grant, send, memory
+):
+    grant(acme, 10)
+    bad, good = contacts("+573001234567", "+573001234568")
+    memory.will_answer(bad.e164, Accepted("id\0with-a-nul"))
+    memory.will_answer(good.e164, Accepted("good"))
+
+    broadcast = drained(send())
+
+    assert broadcast.sent == 2
+    assert broadcast.messages.get(contact=good).provider_message_id == "good"
+
+
 def test_a_providers_id_that_another_message_has_is_left_out(acme, contacts, grant, send, memory):
     grant(acme, 10)
     first, second = contacts("+573001234567", "+573001234568")
