@@ -125,6 +125,17 @@ def _record(queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, R
             _record_unclear(journey, ours, unclear)
 
 
+def _columns(
+    results: Mapping[UUID, Refused | Unavailable | Misconfigured | Unclear],
+) -> dict[str, list[Any]]:
+    """Return what all but an acceptance have, as columns that fit the table's."""
+    return {
+        "ids": list(results),
+        "codes": [result.code[:64] for result in results.values()],
+        "reasons": [result.reason[:300] for result in results.values()],
+    }
+
+
 def _record_accepted(
     journey: Journey, ours: Mapping[str, Any], results: Mapping[UUID, Accepted]
 ) -> None:
@@ -146,12 +157,7 @@ def _record_refused(
 ) -> None:
     journey.move(
         _FAILED,
-        {
-            **ours,
-            "ids": list(results),
-            "codes": [result.code for result in results.values()],
-            "reasons": [result.reason[:300] for result in results.values()],
-        },
+        {**ours, **_columns(results)},
         to=Status.FAILED,
         charge=Charge.RELEASED,
     )
@@ -174,9 +180,7 @@ def _record_unsent(
     ]
     rows = {
         **ours,
-        "ids": list(results),
-        "codes": [result.code for result in results.values()],
-        "reasons": [result.reason[:300] for result in results.values()],
+        **_columns(results),
         "retry_after": [_retry_after(result) for result in results.values()],
         "given_back": [int(given) for given in given_back],
         "attempts": [INTERNAL_ATTEMPTS if own else MOST_ATTEMPTS for own in internal],
@@ -207,12 +211,7 @@ def _record_unclear(
 ) -> None:
     journey.move(
         _UNCLEAR,
-        {
-            **ours,
-            "ids": list(results),
-            "codes": [result.code for result in results.values()],
-            "reasons": [result.reason[:300] for result in results.values()],
-        },
+        {**ours, **_columns(results)},
         to=Status.UNKNOWN,
     )
     _note(journey, MessageEvent.Kind.UNKNOWN, Status.UNKNOWN, results)
