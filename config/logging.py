@@ -80,6 +80,7 @@ class PersonalDataFilter(logging.Filter):
 
 def configure(*, production: bool, level: str) -> None:
     """Send every log line to standard error, in the environment's shape."""
+    logging.captureWarnings(production)  # else Python writes them past the handlers, as plain text
     json_format = {
         "()": "pythonjsonlogger.json.JsonFormatter",
         "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",

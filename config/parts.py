@@ -19,6 +19,7 @@ def web(*, bind: str) -> Command:
         *("gunicorn", "config.wsgi"),
         *("--worker-class", "gthread", "--workers", "2", "--threads", "8"),
         "--no-control-socket",
+        *("--logger-class", "config.web_log.WebServerLog"),
         # Whose X-Forwarded-* is believed is TRUSTED_PROXIES' business; the server would believe loopback.
         *("--forwarded-allow-ips", ""),
         *("--bind", bind),

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -156,3 +157,15 @@ def test_S68_every_line_that_we_log_is_json(web: Web) -> None:
     assert ours
     assert {json.loads(line)["logger"] for line in ours} == {"django.security.DisallowedHost"}
     assert "forged" not in web.log.read_text()
+
+
+def test_every_line_of_the_web_server_is_json(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with django_db_blocker.unblock(), serving(log, **production()) as served:
+        get(served, "/healthz")
+
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert "gunicorn.error" in {line["logger"] for line in lines}
+    assert any("Listening at" in line["event"] for line in lines)
