@@ -223,7 +223,7 @@ def read() -> Environment:
         cache_url=_database_number(redis_url or layout.redis_url, 1),
         broker_url=_text("BROKER_URL") or redis_url or layout.broker_url,
         secret_key=_key("SECRET_KEY", state, production=production),
-        secret_key_fallbacks=_words("SECRET_KEY_FALLBACKS"),
+        secret_key_fallbacks=_text("SECRET_KEY_FALLBACKS").split(),
         jwt_signing_key=_key("JWT_SIGNING_KEY", state, production=production),
         audit_key=_key("AUDIT_KEY", state, production=production),
         sms_providers=providers,

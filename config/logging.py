@@ -78,6 +78,16 @@ class PersonalDataFilter(logging.Filter):
         return True
 
 
+class TracesOnly(logging.Filter):
+    """Lets defects through, which have a trace, and not each answer with a status above 499.
+
+    A database that is away is told once by `config.api_errors`, without the address that was asked for.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return bool(record.exc_info)
+
+
 def configure(*, production: bool, level: str) -> None:
     """Send every log line to standard error, in the environment's shape."""
     logging.captureWarnings(production)  # else Python writes them past the handlers, as plain text
@@ -95,7 +105,10 @@ def configure(*, production: bool, level: str) -> None:
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "filters": {"personal_data": {"()": "config.logging.PersonalDataFilter"}},
+            "filters": {
+                "personal_data": {"()": "config.logging.PersonalDataFilter"},
+                "traces_only": {"()": "config.logging.TracesOnly"},
+            },
             "formatters": {
                 "json": json_format,
                 "readable": {"()": "config.logging.ReadableFormatter"},
@@ -110,7 +123,7 @@ def configure(*, production: bool, level: str) -> None:
             "root": {"handlers": ["console"], "level": level},
             "loggers": {
                 # Django logs every 4xx as a warning; the access log of the web server has those.
-                "django.request": {"level": "ERROR"},
+                "django.request": {"level": "ERROR", "filters": ["traces_only"]},
                 "django.security.DisallowedHost": {"level": "ERROR"},
                 # Two lines a wake-up, and a wake-up is no event: what it did to messages is told.
                 "celery.app.trace": {"level": "WARNING"},

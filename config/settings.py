@@ -88,6 +88,7 @@ _DATABASE_OPTIONS: Final = {
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,  # ms; keepalives do not act while sent data waits for its receipt
     "options": " ".join(
         f"-c {name}={value}"
         for name, value in {
@@ -118,7 +119,10 @@ def _database(url: str) -> dict[str, Any]:
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,  # answers are streamed outside any transaction
-        "OPTIONS": {**_DATABASE_OPTIONS, **given},
+        # Ours first: of two values of one setting PostgreSQL takes the last.
+        "OPTIONS": _DATABASE_OPTIONS
+        | given
+        | {"options": f"{_DATABASE_OPTIONS['options']} {given.get('options') or ''}".strip()},
     }
 
 

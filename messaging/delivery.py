@@ -24,7 +24,7 @@ from messaging.journeys import Charge, Journey, Status
 from messaging.models import Broadcast, Message
 from messaging.providers import signing
 from messaging.providers.base import Batch, Kind, Outgoing, Provider, http_session
-from messaging.providers.results import Result
+from messaging.providers.results import Misconfigured, Result, Unavailable
 from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
@@ -188,7 +188,9 @@ def _work(lane: _Lane) -> bool:
                 claimed = _claim(lane, granted)
                 if not claimed:
                     return False
-                _hand_over(lane, provider, claimed, deadline, runner, http)
+                if not _hand_over(lane, provider, claimed, deadline, runner, http):
+                    # Nothing gets through: the dispatcher tries again in a while, with one window.
+                    return False
         finally:
             runner.run(http.close())
     return True
@@ -240,13 +242,17 @@ def _hand_over(
     deadline: float,
     runner: asyncio.Runner,
     http: aiohttp.ClientSession,
-) -> None:
-    """Send a claim in windows of the requests that may run at once; what time did not allow goes back."""
+) -> bool:
+    """Send a claim in windows of the requests that may run at once; what time did not allow goes back.
+
+    Return whether the last window got through: not, where all of it provably never left.
+    """
     window = provider.concurrency * provider.max_batch
+    gets_through = True
     for start in range(0, len(claimed), window):
-        if start and time.monotonic() >= deadline:
+        if start and (time.monotonic() >= deadline or not gets_through):
             _put_back(lane, [message.id for message in claimed[start:]])
-            return
+            break
         part = claimed[start : start + window]
         marked = _mark(lane, provider, [message.id for message in part])
         if marked:
@@ -258,6 +264,10 @@ def _hand_over(
                 provider=provider.name,
                 results=results,
             )
+            gets_through = not all(
+                isinstance(result, Unavailable | Misconfigured) for result in results.values()
+            )
+    return gets_through
 
 
 def _mark(lane: _Lane, provider: Provider, ids: list[UUID]) -> set[UUID]:

@@ -55,6 +55,13 @@ SELECT id, %s, 'no result by the end of the lease' FROM messaging_message
 WHERE broadcast_id = %s AND status = 'UNKNOWN' AND charge = 'RESERVED' AND unknown_since = now()
 """
 
+# What was said of them meanwhile waited for their lease to end.
+_LOOK_AT_REPORTS: Final = """
+UPDATE messaging_deliveryreport r SET due_at = clock_timestamp() FROM messaging_message m
+WHERE r.applied_at IS NULL AND m.id = r.message_id AND m.broadcast_id = %s
+  AND m.status = 'UNKNOWN' AND m.charge = 'RESERVED' AND m.unknown_since = now()
+"""
+
 _EXPIRE: Final = f"""
 UPDATE messaging_message m SET status = 'FAILED', charge = 'RELEASED', error_code = 'expired',
   error_message = 'no provider took it in time', updated_at = clock_timestamp()
@@ -189,6 +196,7 @@ def _free(journey: Journey) -> bool:
     given_up = journey.move(_GIVE_UP, {}, to=Status.UNKNOWN)
     if given_up:
         journey.cursor.execute(_NOTE_GIVEN_UP, [MessageEvent.Kind.UNKNOWN, journey.broadcast_id])
+        journey.cursor.execute(_LOOK_AT_REPORTS, [journey.broadcast_id])
     expired = journey.move(_EXPIRE, {}, to=Status.FAILED, charge=Charge.RELEASED)
     undetermined = journey.move(
         _RELEASE_UNKNOWN,

@@ -126,7 +126,7 @@ def of_broadcast(
             return
         journey = Journey(queue_id, row[0], row[1], cursor)
         yield journey
-        _settle(journey, reference=f"broadcast:{queue_id}:{lease or uuid4()}:{uuid4().hex[:8]}")
+        _settle(journey, reference=f"broadcast:{queue_id}:{lease or uuid4()}:{uuid4().hex}")
 
 
 def _settle(journey: Journey, *, reference: str) -> None:

@@ -70,7 +70,10 @@ WHERE {_OURS_SENT}"""
 _EVENTS: Final = """
 INSERT INTO messaging_messageevent (message_id, kind, detail)
 SELECT m.id, %s, e.detail FROM unnest(%s::uuid[], %s::text[]) AS e(id, detail)
-JOIN messaging_message m ON m.id = e.id AND m.status = %s"""
+JOIN messaging_message m ON m.id = e.id AND m.status = %s
+WHERE NOT EXISTS (  -- told once, however often it is tried
+  SELECT FROM messaging_messageevent told
+  WHERE told.message_id = m.id AND told.kind = %s AND told.detail = e.detail)"""
 
 
 def record(*, queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, Result]) -> None:
@@ -199,7 +202,9 @@ def _record_unsent(
 
 
 def _retry_after(result: Unavailable | Misconfigured) -> float:
-    asked = result.retry_after if isinstance(result, Unavailable) else None
+    if isinstance(result, Misconfigured):
+        return TIMINGS.repair
+    asked = result.retry_after
     if asked is None:
         return 0.0
     # Floats all: psycopg refuses an array of whole and broken numbers.
@@ -225,7 +230,7 @@ def _note(
 ) -> None:
     """Keep what a message's own columns will not tell once it has moved on."""
     reasons = [result.reason[:300] for result in results.values()]
-    journey.cursor.execute(_EVENTS, [kind, list(results), reasons, status])
+    journey.cursor.execute(_EVENTS, [kind, list(results), reasons, status, kind])
 
 
 def _record_one_by_one(

@@ -27,6 +27,7 @@ class Timings:
     backoff_most: float = 600
     retry_after_least: float = 1  # what a provider asks for is kept within these two
     retry_after_most: float = 900
+    repair: float = 30  # what an account that needs repair could not hand over waits this long
     report_again: float = 2  # a report that came too early is looked at again
     unknown_released: float = 72 * 3600  # then the credits of an unknown outcome go back
     dispatcher_late: float = 30  # a dispatcher that has not shown itself for this long is late

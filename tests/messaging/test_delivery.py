@@ -147,6 +147,33 @@ def test_an_account_that_needs_repair_burns_nothing(acme, broadcast, memory):
     assert broadcast.status == "RUNNING"
 
 
+def test_an_account_that_needs_repair_is_not_asked_again_and_again(
+    acme, contacts, grant, send, memory
+):
+    grant(acme, 1_000)
+    made = contacts(*(f"+57300123{number:04}" for number in range(250)))
+    for contact in made:
+        memory.will_answer(contact.e164, *[Misconfigured("suspended", "20005")] * 9)
+    broadcast = send()
+
+    drained(broadcast)
+
+    tried = broadcast.messages.exclude(error_code="").count()
+    assert tried == delivery.CLAIM  # one window
+    assert not delivery.drain(queue_id=broadcast.pk, lane=0)
+    waits = broadcast.messages.exclude(error_code="").values_list("next_attempt_at", flat=True)
+    assert min(waits) > timezone.now() + timedelta(seconds=20)
+
+
+def test_the_same_reason_is_told_once(broadcast, memory):
+    memory.will_answer(PHONE, *[Unavailable("connection refused")] * 3)
+    for _attempt in range(3):
+        Message.objects.update(next_attempt_at=timezone.now())
+        drained(broadcast)
+
+    assert only_message(broadcast).events.count() == 1
+
+
 def test_an_unclear_answer_is_unknown_and_never_sent_again(acme, broadcast, memory):
     memory.will_answer(PHONE, Unclear("read timeout"))
 
