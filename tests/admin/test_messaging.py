@@ -61,7 +61,8 @@ def let_the_planner_expect_millions(model: type[Model]) -> None:
     """Give PostgreSQL the statistics of a large table: no row of it is needed for the plan."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE pg_class SET reltuples = 30000000, relpages = 1 WHERE relname = %s",
+            "SELECT pg_restore_relation_stats('schemaname', 'public', 'relname', %s,"
+            " 'relpages', 1::integer, 'reltuples', 30000000::real)",
             [model._meta.db_table],
         )
 
