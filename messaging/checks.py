@@ -6,9 +6,29 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connections
 
 from messaging import providers
 from messaging.providers.base import InvalidProviderURL
+
+OLDEST_POSTGRESQL = 18  # keys are made by its uuidv7(), results told apart by RETURNING old
+
+
+@register(Tags.database)
+def check_postgresql(
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,  # noqa: ARG001 - Django's signature
+) -> list[CheckMessage]:
+    """Find a PostgreSQL that is too old, before a migration dies of a function that it lacks."""
+    return [
+        Error(
+            f"PostgreSQL {version // 10_000} is too old: {OLDEST_POSTGRESQL} or newer is needed.",
+            hint="Point DATABASE_URL at a newer server, or leave it out to use the embedded one.",
+            id="messaging.E004",
+        )
+        for name in databases or ()
+        if (version := connections[name].pg_version) < OLDEST_POSTGRESQL * 10_000  # type: ignore[attr-defined]  # PostgreSQL's own
+    ]
 
 
 @register(Tags.compatibility)

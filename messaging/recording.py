@@ -113,6 +113,17 @@ def _record(queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, R
     refused = {id_: r for id_, r in results.items() if isinstance(r, Refused)}
     unsent = {id_: r for id_, r in results.items() if isinstance(r, Unavailable | Misconfigured)}
     unclear = {id_: r for id_, r in results.items() if isinstance(r, Unclear)}
+    if unsent or unclear:
+        log.warning(
+            "not_taken",
+            extra={
+                "broadcast": str(queue_id),
+                "provider": provider,
+                "put_back": len(unsent),
+                "unknown": len(unclear),
+                "because": next(iter((unsent | unclear).values())).reason,
+            },
+        )
     ours = {"token": token, "provider": provider}
     with journeys.of_broadcast(queue_id, lease=token) as journey:
         if journey is None:
