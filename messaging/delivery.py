@@ -36,7 +36,7 @@ _BEGIN: Final = """
 UPDATE messaging_broadcast SET broken_drains = broken_drains + 1, woken_at = clock_timestamp(),
   started_at = coalesce(started_at, clock_timestamp())
 WHERE id = %s AND status = 'RUNNING'
-RETURNING organization_id, text, kind, broken_drains
+RETURNING organization_id, text, kind, broken_drains, queued
 """
 
 _CLAIM: Final = """
@@ -100,6 +100,7 @@ class _Lane:
     organization_id: UUID
     text: str
     kind: Kind
+    queued: int  # when it began
     token: UUID
 
 
@@ -149,7 +150,7 @@ def _begin(queue_id: UUID) -> _Lane | None:
         row = cursor.fetchone()
         if row is None:
             return None
-        organization_id, text, kind, broken_drains = row
+        organization_id, text, kind, broken_drains, queued = row
         if broken_drains > MOST_BROKEN_DRAINS:
             cursor.execute(
                 "UPDATE messaging_broadcast SET status = 'PAUSED', paused_because = %s,"
@@ -159,7 +160,7 @@ def _begin(queue_id: UUID) -> _Lane | None:
             )
             log.error("broadcast_without_progress", extra={"broadcast": str(queue_id)})
             return None
-    return _Lane(queue_id, organization_id, text, kind, uuid4())
+    return _Lane(queue_id, organization_id, text, kind, queued, uuid4())
 
 
 def _end(queue_id: UUID) -> None:
@@ -181,7 +182,7 @@ def _work(lane: _Lane) -> bool:
         http = runner.run(_open_http(provider))
         try:
             while time.monotonic() < deadline:
-                granted, wait = _tokens(provider)
+                granted, wait = _tokens(provider, lane.queued)
                 if not granted:
                     time.sleep(max(0, min(wait, deadline - time.monotonic())))
                     continue
@@ -191,23 +192,27 @@ def _work(lane: _Lane) -> bool:
                 if not _hand_over(lane, provider, claimed, deadline, runner, http):
                     # Nothing gets through: the dispatcher tries again in a while, with one window.
                     return False
+                if len(claimed) < granted:
+                    return False  # nothing else is due
         finally:
             runner.run(http.close())
     return True
 
 
-def _tokens(provider: Provider) -> tuple[int, float]:
+def _tokens(provider: Provider, queued: int) -> tuple[int, float]:
     """Return how many messages may be claimed now, and where none, the seconds until some may.
 
-    All workers share one window a credential, so broadcasts on it share its rate. Tokens that find no
-    message are lost with their window, which is shorter than a drain.
+    All workers share one window a credential, so broadcasts on it share its rate, and none takes more
+    tokens than it had messages.
     """
     if provider.rate is None:
         return CLAIM, 0
     # Windows of a second; a rate below one a second gets a longer window with one message in it.
     seconds = max(1, ceil(1 / provider.rate))
     limit = rate_limits.Limit(count=max(1, int(provider.rate * seconds)), seconds=seconds)
-    taken = rate_limits.take(f"provider:{provider.name}", limit=limit, amount=CLAIM)
+    taken = rate_limits.take(
+        f"provider:{provider.name}", limit=limit, amount=min(CLAIM, max(1, queued))
+    )
     return taken.granted, taken.resets_in
 
 

@@ -128,6 +128,9 @@ class Dispatcher:
                 tasks.wake(broadcast_id, messages=queued)
             except BrokerAway:
                 self.broker_is_away = True
+                _note_woken(
+                    broadcast_id
+                )  # the next sweep takes another, also where this one's lane is held
                 return delivery.drain(queue_id=broadcast_id, lane=0)
             _note_woken(broadcast_id)
             self.broker_is_away = False

@@ -85,14 +85,16 @@ def record(*, queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID,
     Raises: DatabaseError when PostgreSQL stayed away.
     """
     until = time.monotonic() + TIMINGS.record_retry
+    write = _record
     while True:
         try:
-            _record(queue_id, token, provider, results)
+            write(queue_id, token, provider, results)
         except (IntegrityError, DataError):
             # An id of the provider's that another message has already, or a value PostgreSQL refuses:
             # one bad row must not leave the others, which are marked, without their result.
-            _record_one_by_one(queue_id, token, provider, results)
-            return
+            if write is _record_one_by_one:
+                raise
+            write = _record_one_by_one
         except (OperationalError, InterfaceError):
             connection.close()
             if time.monotonic() >= until:

@@ -200,6 +200,18 @@ def test_messages_that_no_provider_carries_any_more_wait(broadcast, settings):
     assert (broadcast.status, broadcast.queued, broadcast.broken_drains) == ("RUNNING", 1, 0)
 
 
+def test_small_broadcasts_on_one_credential_share_its_rate(
+    acme, contacts, grant, send, settings, fresh_rate_limits
+):
+    settings.SMS_PROVIDERS = ["memory://shared?rate=100"]
+    grant(acme, 100)
+    contacts(PHONE)
+
+    broadcasts = [drained(send(text=f"Number {number}")) for number in range(5)]
+
+    assert [broadcast.sent for broadcast in broadcasts] == [1] * 5
+
+
 def test_a_credentials_rate_is_kept(acme, contacts, grant, send, settings, fresh_rate_limits):
     settings.SMS_PROVIDERS = ["memory://slow?rate=5"]
     grant(acme, 100)
