@@ -232,7 +232,7 @@ def read() -> Environment:
         delivery_lanes=_number("DELIVERY_LANES", 2, at_least=1),
         rate_limit=_text("RATE_LIMIT", "100/min"),
         time_zone=_time_zone(),
-        language_code=_text("LANGUAGE_CODE", "en"),
+        language_code=_one_of("LANGUAGE_CODE", "en", "es"),
         log_level=_log_level(),
         admin_path=_text("ADMIN_PATH", "admin").strip("/") + "/",
         timings=timings,

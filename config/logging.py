@@ -12,6 +12,9 @@ from typing import Any, Final
 _NUMBER: Final = re.compile(r"(?<![\w.-])\+?\d[\d ().-]{5,40}\d(?![\w-])")
 _FEWEST_DIGITS: Final = 7
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}\b")
+_PORT_AND_PROCESS: Final = re.compile(
+    r"\d{4,5} \(\d{1,7}"
+)  # as the web server says where it listens
 _SECRETS: Final = (
     re.compile(r"(?i)(\b(?:bearer|basic)\s{1,9})[^\s\"',;]+"),
     re.compile(
@@ -42,7 +45,7 @@ def masked(text: str) -> str:
 def _masked_number(found: re.Match[str]) -> str:
     number = found.group()
     digits = sum(character.isdigit() for character in number)
-    if digits < _FEWEST_DIGITS or _DATE.match(number):
+    if digits < _FEWEST_DIGITS or _DATE.match(number) or _PORT_AND_PROCESS.fullmatch(number):
         return number
     return "***" + number[-_KEPT_DIGITS:]
 

@@ -61,6 +61,12 @@ def lines(request: pytest.FixtureRequest) -> Lines:
     return found
 
 
+def test_where_the_web_server_listens_stays_readable() -> None:
+    line = "Listening at: http://127.0.0.1:8000 (19470)"
+
+    assert house.masked(line) == line
+
+
 # --- shape ----------------------------------------------------------------------------------------
 def test_a_line_in_production_is_json_with_the_fields(in_production: Lines) -> None:
     log.warning("broadcast_accepted", extra={"broadcast": "0d6a8cf9", "messages": 3})
