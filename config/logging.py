@@ -128,6 +128,9 @@ def configure(*, production: bool, level: str) -> None:
                 # Django logs every 4xx as a warning; the access log of the web server has those.
                 "django.request": {"level": "ERROR", "filters": ["traces_only"]},
                 "django.security.DisallowedHost": {"level": "ERROR"},
+                # At DEBUG these print whole page contexts and the values of statements: texts, numbers.
+                "django.template": {"level": "INFO"},
+                "django.db.backends": {"level": "INFO"},
                 # Two lines a wake-up, and a wake-up is no event: what it did to messages is told.
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},
