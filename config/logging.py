@@ -15,19 +15,18 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}\b")
 _PORT_AND_PROCESS: Final = re.compile(
     r"\d{4,5} \(\d{1,7}"
 )  # as the web server says where it listens
+_TELLING: Final = r"token|password|secret|authorization|api[_-]?key|signing[_-]?key"
 _SECRETS: Final = (
     re.compile(r"(?i)(\b(?:bearer|basic)\s{1,9})[^\s\"',;]+"),
     re.compile(
-        r"(?i)((?<![\w-])[\w-]{0,40}?(?:token|password|secret|authorization|api[_-]?key|signing[_-]?key)"
+        rf"(?i)((?<![\w-])[\w-]{{0,40}}?(?:{_TELLING})"
         r"[\w-]{0,40}[\"']?\s{0,9}[:=]\s{0,9}[\"']?)(?!\*\*\*|bearer\b|basic\b)[^\s\"',;&}]+"
     ),
     re.compile(r"(\b\w{1,20}://[^\s/:@]{0,200}:)[^\s/@]{1,500}(?=@)"),  # the password in a URL
     # A JSON web token, wherever it stands.
     re.compile(r"()(?<![\w-])eyJ[\w-]{1,4000}\.[\w-]{1,4000}(?:\.[\w-]{0,400})?"),
 )
-_SECRET_NAME: Final = re.compile(
-    r"(?i)token|password|secret|authorization|api[_-]?key|signing[_-]?key"
-)
+_SECRET_NAME: Final = re.compile(rf"(?i){_TELLING}")
 _LONGEST: Final = 4_000  # characters of one message, field or trace
 _KEPT_DIGITS: Final = 3
 _OF_EVERY_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}

@@ -272,7 +272,9 @@ def _bare(result: Result) -> Result:
         case Refused():
             return Refused("", "", opts_out=result.opts_out)
         case Unavailable():
-            return Unavailable("", gives_attempt_back=result.gives_attempt_back)
+            return Unavailable(
+                "", gives_attempt_back=result.gives_attempt_back, internal=result.internal
+            )
         case Misconfigured():
             return Misconfigured("", "")
         case Unclear():
