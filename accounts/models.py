@@ -66,6 +66,15 @@ class Organization(Row):
     allows_special_numbers = models.BooleanField(
         _("may send to premium, shared-cost and satellite numbers"), default=False
     )
+    repeat_guard_seconds = models.PositiveIntegerField(
+        _("seconds in which the same text is not taken twice"),
+        default=0,
+        db_default=0,
+        help_text=_(
+            "A second broadcast with the same text within so many seconds is refused, unless its request"
+            " carries an Idempotency-Key. 0 turns this off."
+        ),
+    )
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     class Meta:

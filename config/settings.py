@@ -147,6 +147,7 @@ MAX_AUDIENCE = ENVIRONMENT.max_audience
 DELIVERY_LANES = ENVIRONMENT.delivery_lanes
 RATE_LIMIT = ENVIRONMENT.rate_limit
 TIMINGS = ENVIRONMENT.timings
+FAILPOINTS = ENVIRONMENT.failpoints
 AUDIT_KEY = ENVIRONMENT.audit_key
 
 # --- the API --------------------------------------------------------------------------------------

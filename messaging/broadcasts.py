@@ -22,6 +22,7 @@ from billing.ledger import InsufficientCredits
 from contacts import number_readings
 from messaging import audiences, providers, sms_text, tasks
 from messaging.audiences import Audience, Classified, Rules
+from messaging.failpoints import failpoint
 from messaging.models import Broadcast, Kind
 from messaging.sms_text import Measure
 
@@ -293,6 +294,7 @@ def _write(order: _Order) -> Broadcast:
         address=order.address,
     )
     # Once more, without a lock on the member's row: it would block that member's sign-in.
+    failpoint("api.after_insert", order.text)
     _require_still_allowed(order.member)
     if classified.credits:
         # Last, so that the organization's one hot row is held for the shortest time.
@@ -301,6 +303,7 @@ def _write(order: _Order) -> Broadcast:
             amount=classified.credits,
             reference=f"broadcast:{queue_id}",
         )
+    failpoint("api.after_reserve", order.text)
     log.info(
         "broadcast_accepted",
         extra={
@@ -311,11 +314,15 @@ def _write(order: _Order) -> Broadcast:
         },
     )
     if classified.recipients:
-        transaction.on_commit(
-            partial(tasks.try_waking, queue_id, messages=classified.recipients, first=True),
-            robust=True,
-        )
+        transaction.on_commit(partial(_wake, broadcast), robust=True)
+    failpoint("api.before_commit", order.text)
     return broadcast
+
+
+def _wake(broadcast: Broadcast) -> None:
+    failpoint("api.after_commit", broadcast.text)
+    tasks.try_waking(broadcast.pk, messages=broadcast.messages_total, first=True)
+    failpoint("api.after_publish", broadcast.text)
 
 
 def _require_still_allowed(member: Member) -> None:

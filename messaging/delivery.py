@@ -20,6 +20,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from accounts import rate_limits
 from messaging import journeys, locks, providers, recording
+from messaging.failpoints import failpoint
 from messaging.journeys import Charge, Journey, Status
 from messaging.models import Broadcast, Message
 from messaging.providers import signing
@@ -120,6 +121,7 @@ def drain(*, queue_id: UUID, lane: int) -> bool:
     """
     if not settings.SENDING:
         return False
+    failpoint("worker.on_task", queue_id)
     with locks.held(_number(queue_id), lane) as is_ours:
         if not is_ours:
             return False
@@ -189,6 +191,7 @@ def _work(lane: _Lane) -> bool:
                 claimed = _claim(lane, granted)
                 if not claimed:
                     return False
+                failpoint("worker.after_claim", lane.text)
                 if not _hand_over(lane, provider, claimed, deadline, runner, http):
                     # Nothing gets through: the dispatcher tries again in a while, with one window.
                     return False
@@ -261,14 +264,17 @@ def _hand_over(
         part = claimed[start : start + window]
         marked = _mark(lane, provider, [message.id for message in part])
         if marked:
+            failpoint("worker.after_mark", lane.text)
             sendable = [message for message in part if message.id in marked]
             results = runner.run(_call(lane, provider, sendable, http))
+            failpoint("worker.after_http_ok", lane.text)
             recording.record(
                 queue_id=lane.queue_id,
                 token=lane.token,
                 provider=provider.name,
                 results=results,
             )
+            failpoint("worker.after_record", lane.text)
             gets_through = not all(
                 isinstance(result, Unavailable | Misconfigured) for result in results.values()
             )

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import connection
 
 from messaging import delivery, journeys, locks, reports, tasks
+from messaging.failpoints import failpoint
 from messaging.journeys import Charge, Journey, Status
 from messaging.models import MessageEvent
 from messaging.tasks import BrokerAway
@@ -196,6 +197,7 @@ def _free_left_behind() -> bool:
 
 def _free(journey: Journey) -> bool:
     put_back = journey.move(_PUT_BACK, {}, to=Status.QUEUED)
+    failpoint("sweep.mid", journey.broadcast_id)
     given_up = journey.move(_GIVE_UP, {}, to=Status.UNKNOWN)
     if given_up:
         journey.cursor.execute(_NOTE_GIVEN_UP, [MessageEvent.Kind.UNKNOWN, journey.broadcast_id])

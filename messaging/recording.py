@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 
 from messaging import journeys
+from messaging.failpoints import failpoint
 from messaging.journeys import Charge, Journey, Status
 from messaging.models import Message, MessageEvent
 from messaging.providers.results import (
@@ -139,6 +140,7 @@ def _record(queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, R
             _record_unsent(journey, ours, unsent)
         if unclear:
             _record_unclear(journey, ours, unclear)
+        failpoint("worker.mid_record", queue_id)
 
 
 def _columns(

@@ -13,6 +13,7 @@ from django.db import connection
 
 from billing import ledger
 from messaging import journeys
+from messaging.failpoints import failpoint
 from messaging.journeys import Charge, Journey, Status
 from messaging.models import DeliveryReport, Message, MessageEvent
 from messaging.providers.callbacks import Report
@@ -205,6 +206,7 @@ def _apply_to(broadcast_id: UUID, pairs: Sequence[tuple[UUID, UUID]]) -> None:
         _collect_late(journey, [report.message_id for report in opened])
         _settle(outcomes)
         _wait(early)
+    failpoint("report.after_apply", broadcast_id)
 
 
 def _decide(

@@ -28,9 +28,14 @@ class Timings:
     retry_after_least: float = 1  # what a provider asks for is kept within these two
     retry_after_most: float = 900
     repair: float = 30  # what an account that needs repair could not hand over waits this long
+    breaker_open: float = 30  # a credential that failed gets nothing this long, then one request
     report_again: float = 2  # a report that came too early is looked at again
+    look_up_first: float = 30  # the provider is asked what became of an unknown message
+    look_up_most: float = 3600  # ever more rarely, at least this often
     unknown_released: float = 72 * 3600  # then the credits of an unknown outcome go back
     dispatcher_late: float = 30  # a dispatcher that has not shown itself for this long is late
+    canary: float = 60  # a worker that took nothing for this long while something waits is stuck
+    audit: float = 600  # the invariants are checked this often
 
     def tenth(self) -> "Timings":
         return Timings(**{field.name: getattr(self, field.name) / 10 for field in fields(self)})

@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from accounts.doors import parsers
 from accounts.doors.schema import refusals
 from messaging import providers, reports, tasks
+from messaging.failpoints import failpoint
 from messaging.providers.callbacks import MAX_BODY, Callback
 
 
@@ -64,7 +65,9 @@ class ReportsView(APIView):
                     " carrier calls, and that the account's token is the current one."
                 )
             )
+        failpoint("report.after_verify", slug)
         reports.keep(provider=slug, reports=signer.read_reports(callback))
+        failpoint("report.after_inbox", slug)
         tasks.wake_reports()
         return Response(status=204)
 

@@ -3,10 +3,23 @@
 from messaging.providers.registry import (
     Limits,
     NoProvider,
+    by_name,
     by_slug,
+    candidates,
     choose,
     configured,
+    countries,
     limits,
 )
 
-__all__ = ["Limits", "NoProvider", "by_slug", "choose", "configured", "limits"]
+__all__ = [
+    "Limits",
+    "NoProvider",
+    "by_name",
+    "by_slug",
+    "candidates",
+    "choose",
+    "configured",
+    "countries",
+    "limits",
+]

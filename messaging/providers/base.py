@@ -15,8 +15,8 @@ from uuid import UUID
 
 import aiohttp
 
-from messaging.providers import wire
-from messaging.providers.callbacks import Callback, InvalidReport, Report
+from messaging.providers import signing, wire
+from messaging.providers.callbacks import Callback, Inbound, InvalidReport, Report
 from messaging.providers.credentials import (
     Capacity,
     Credential,
@@ -24,6 +24,7 @@ from messaging.providers.credentials import (
     ProviderURL,
     is_this_machine,
 )
+from messaging.providers.lookups import Found, Handed, LookUpFailed
 from messaging.providers.results import (
     Accepted,
     Misconfigured,
@@ -40,10 +41,14 @@ __all__ = [
     "Callback",
     "Capacity",
     "Credential",
+    "Found",
     "HTTPProvider",
+    "Handed",
+    "Inbound",
     "InvalidProviderURL",
     "InvalidReport",
     "Kind",
+    "LookUpFailed",
     "Misconfigured",
     "Outgoing",
     "Provider",
@@ -98,7 +103,7 @@ class Provider(ABC):
     max_segments: ClassVar[int | None] = None
     max_characters: ClassVar[int | None] = None  # UTF-16 code units, which is how carriers count
     idempotent_submit: ClassVar[bool] = False  # the same message twice is taken once
-    lookup: ClassVar[bool] = False  # a message can be found again by our own id
+    lookup: ClassVar[bool] = False  # `look_up` can find a message again
     max_batch: int = 1  # messages a request, at most 100
 
     def __init__(self, credential: Credential, capacity: Capacity | None = None) -> None:
@@ -106,6 +111,8 @@ class Provider(ABC):
         self.credential = credential
         self.concurrency = capacity.concurrency
         self.rate = capacity.rate
+        self.weight = capacity.weight
+        self.countries = capacity.countries
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -128,9 +135,20 @@ class Provider(ABC):
         """Return whether what is handed to it reaches no phone: of no use in production."""
         return False
 
-    def carries(self, kind: str) -> bool:
-        """Return whether it takes messages of this kind."""
-        return kind in self.kinds
+    @property
+    def inbound_url(self) -> str:
+        """Return the address to enter at the carrier, so that it tells us what people write."""
+        return signing.door(self.slug, "inbound")
+
+    def carries(self, kind: str, country: str = "") -> bool:
+        """Return whether it takes messages of this kind, to this country.
+
+        Without a country: whether it takes the kind at all. Where a number belongs to no country,
+        ask for "ZZ": only a provider for everywhere carries it.
+        """
+        return kind in self.kinds and (
+            not country or not self.countries or country in self.countries
+        )
 
     async def send(self, batch: Batch, http: aiohttp.ClientSession) -> Mapping[UUID, Result]:
         """Hand the batch over once and return one result for each of its messages.
@@ -169,6 +187,24 @@ class Provider(ABC):
         """
         raise InvalidReport(f"{self.slug} sends no reports.")
 
+    def read_inbound(self, callback: Callback) -> list[Inbound]:  # noqa: ARG002 - whatever it is
+        """Return what people wrote, from a verified callback.
+
+        Raises: InvalidReport.
+        """
+        raise InvalidReport(f"{self.slug} receives no messages.")
+
+    async def look_up(self, handed: Handed, http: aiohttp.ClientSession) -> list[Found]:  # noqa: ARG002 - whatever it is
+        """Return the carrier's messages that may be this one. None proves nothing.
+
+        One that is certain is this message. Of those that are not, several may be returned, and
+        each may be another message of ours with the same number and text: leave out those whose id
+        another message has, and believe what is left only if it is one alone.
+
+        Raises: LookUpFailed when the carrier could not be asked.
+        """
+        raise LookUpFailed(f"{self.slug} cannot be asked about a message.")
+
     def _log_defect(self, event: str, error: Exception) -> None:
         """Log our own mistake by its kind and place: its message could hold a number or a text."""
         frame = error.__traceback__
@@ -200,6 +236,34 @@ class HTTPProvider(Provider):
 
     @abstractmethod
     def read_reports(self, callback: Callback) -> list[Report]: ...
+
+    def build_look_up(self, handed: Handed) -> Request:
+        """Return the GET that asks for this message, where `lookup` is declared."""
+        raise NotImplementedError(f"{type(self).__name__} lacks build_look_up.")
+
+    def parse_look_up(self, payload: object, handed: Handed) -> list[Found]:
+        """Return what the JSON of a 2xx answer tells of this message.
+
+        Raises: LookUpFailed when it is not of the documented shape.
+        """
+        raise NotImplementedError(f"{type(self).__name__} lacks parse_look_up.")
+
+    async def look_up(self, handed: Handed, http: aiohttp.ClientSession) -> list[Found]:
+        if not self.lookup:
+            return await super().look_up(handed, http)
+        try:
+            request = self.build_look_up(handed)
+            reply = await wire.exchange(http, request)
+            if 200 <= reply.status < 300:
+                return self.parse_look_up(reply.payload(), handed)
+        except (wire.NeverSent, wire.ReplyLost) as error:
+            raise LookUpFailed(str(error)) from error
+        except LookUpFailed:
+            raise
+        except Exception as error:
+            self._log_defect("provider_look_up_failed", error)
+            raise LookUpFailed("our own look-up failed") from error
+        raise LookUpFailed(f"answered {reply.status}", wire.retry_after(reply.headers))
 
     async def hand_over(self, batch: Batch, http: aiohttp.ClientSession) -> Mapping[UUID, Result]:
         results = _for_all(batch, _NOT_BUILT)

@@ -1,9 +1,12 @@
-"""What carriers call us with: the request as it came, and the delivery reports read from it."""
+"""What carriers call us with: the request as it came, and what is read from it."""
 
+import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NoReturn, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
@@ -11,6 +14,10 @@ from messaging.providers import signing
 
 MAX_BODY: Final = 64 * 1024  # bytes
 MAX_FIELDS: Final = 100
+MAX_RESULTS: Final = 100  # reports or messages of one callback
+MAX_DEPTH: Final = 32  # objects and lists in one another
+
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL keeps neither
 
 ReportStatus: TypeAlias = Literal["SENT", "DELIVERED", "UNDELIVERED", "FAILED", ""]
 
@@ -38,6 +45,11 @@ class Callback:
         return self.content_type.partition(";")[0].strip().lower() == (
             "application/x-www-form-urlencoded"
         )
+
+    @property
+    def is_json(self) -> bool:
+        """Return whether the body says that it is JSON."""
+        return self.content_type.partition(";")[0].strip().lower() == "application/json"
 
     @cached_property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -76,6 +88,29 @@ class Callback:
         return fields
 
     @cached_property
+    def results(self) -> tuple[Mapping[str, object], ...]:
+        """The objects of the list `results` in a JSON body, as many carriers send them.
+
+        Raises: InvalidReport when it is no such JSON, has over 64 kB, 100 results or 32 levels, NaN,
+        a NUL or half a surrogate pair.
+        """
+        if not self.is_json:
+            raise InvalidReport("The body is not JSON.")
+        if len(self.body) > MAX_BODY:
+            raise InvalidReport("The body is over 64 kB.")
+        try:
+            payload = json.loads(self.body.decode(), parse_constant=_refused)
+        except (ValueError, RecursionError) as error:  # bad UTF-8 is a ValueError too
+            raise InvalidReport("The body is not JSON in UTF-8.") from error
+        _require_storable(payload)
+        found = payload.get("results") if isinstance(payload, dict) else None
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise InvalidReport("The body has no list `results` of objects.")
+        if len(found) > MAX_RESULTS:
+            raise InvalidReport(f"The body has over {MAX_RESULTS} results.")
+        return tuple(found)
+
+    @cached_property
     def message_id(self) -> UUID | None:
         """Our message that the URL names, or nothing where we did not sign it ourselves."""
         try:
@@ -97,7 +132,42 @@ class Report:
     provider_message_id: str
     status: ReportStatus  # "": known, but it moves nothing, as "queued"; also a word we do not know
     code: str = ""
-    raw: Mapping[str, str] = field(default_factory=dict, repr=False)
-    message_id: UUID | None = None  # ours, from the signed callback URL
+    raw: Mapping[str, object] = field(default_factory=dict, repr=False)  # fit for JSON
+    message_id: UUID | None = None  # ours, from the signed address or the authenticated body
     reason: str = ""  # what the code means, in words for people
     opts_out: bool = False  # the recipient asked the carrier not to be written to any more
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """What somebody wrote to one of our numbers, as the carrier tells it."""
+
+    provider_message_id: str
+    sender: str = field(repr=False)  # E.164 where the carrier names a number: the person's
+    recipient: str = field(repr=False)  # our number or short code that was written to
+    text: str = field(repr=False)
+    raw: Mapping[str, object] = field(repr=False)  # fit for JSON
+    keyword: str = ""  # STOP, START or HELP, where the carrier itself took it for one
+
+
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _require_storable(payload: object) -> None:
+    level = [payload]
+    for _ in range(MAX_DEPTH + 1):
+        inner: list[object] = []
+        for one in level:
+            if isinstance(one, str) and _UNSTORABLE.search(one):
+                raise InvalidReport("The body holds a NUL or half a surrogate pair.")
+            if isinstance(one, float) and not math.isfinite(one):  # 1e999
+                raise InvalidReport("The body holds a number that is none.")
+            if isinstance(one, dict):
+                inner += [*one, *one.values()]
+            elif isinstance(one, list):
+                inner += one
+        if not inner:
+            return
+        level = inner
+    raise InvalidReport(f"The body has over {MAX_DEPTH} levels.")

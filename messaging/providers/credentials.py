@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.views.decorators.debug import sensitive_variables
 from yarl import URL
 
-_REGION: Final = re.compile(r"[A-Z]{2}")
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
 
 
 class InvalidProviderURL(ValueError):
@@ -33,10 +33,12 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How much may be handed to one credential."""
+    """How much may be handed to one credential, and where to."""
 
     concurrency: int = 50  # requests under way at once, for each lane
     rate: float | None = None  # messages a second over all workers
+    weight: int = 1  # its share of the messages that others of the same kind and country carry too
+    countries: frozenset[str] = frozenset()  # ISO 3166 codes; none is everywhere
 
 
 @dataclass(slots=True, repr=False)
@@ -94,13 +96,15 @@ class ProviderURL:
         return self._options.pop(name, "").strip()
 
     def capacity(self) -> Capacity:
-        """Take `concurrency` and `rate`.
+        """Take `concurrency`, `rate`, `weight` and `countries`.
 
         Raises: InvalidProviderURL.
         """
         return Capacity(
             concurrency=self._whole_number("concurrency", Capacity().concurrency),
             rate=self._positive_number("rate"),
+            weight=self._whole_number("weight", Capacity().weight),
+            countries=self._countries(),
         )
 
     def base_url(self, hosts: re.Pattern[str]) -> URL:
@@ -135,6 +139,14 @@ class ProviderURL:
         if self._options:
             names = ", ".join(sorted(name[:30] for name in self._options))
             raise InvalidProviderURL(f"it has options this provider does not know: {names}")
+
+    def _countries(self) -> frozenset[str]:
+        codes = [code.strip() for code in self.option("countries").split(",") if code.strip()]
+        if not all(_COUNTRY.fullmatch(code) for code in codes):
+            raise InvalidProviderURL(
+                "`countries` must be two-letter codes in upper case with commas between: CO,MX"
+            )
+        return frozenset(codes)
 
     def _whole_number(self, name: str, default: int) -> int:
         text = self.option(name)

@@ -43,15 +43,40 @@ def by_slug(slug: str) -> list[Provider]:
     return [provider for provider in configured() if provider.slug == slug]
 
 
+def by_name(name: str) -> Provider | None:
+    """Return the provider of this `slug:account`, if it still stands in SMS_PROVIDERS."""
+    return next((provider for provider in configured() if provider.name == name), None)
+
+
+def candidates(*, kind: str, country: str = "") -> list[Provider]:
+    """Return the providers that carry this kind to this country, in the order of SMS_PROVIDERS.
+
+    Raises: NoProvider when none does.
+    """
+    carriers = [provider for provider in configured() if provider.carries(kind, country)]
+    if not carriers:
+        where = f" to {country}" if country else ""
+        raise NoProvider(f"No provider of SMS_PROVIDERS carries {kind}{where}.")
+    return carriers
+
+
+def countries(kind: str) -> frozenset[str] | None:
+    """Return the countries that messages of this kind may go to. None is everywhere.
+
+    Raises: NoProvider when none carries the kind.
+    """
+    carriers = candidates(kind=kind)
+    if any(not provider.countries for provider in carriers):
+        return None
+    return frozenset().union(*(provider.countries for provider in carriers))
+
+
 def choose(*, kind: str) -> Provider:
     """Return the provider a message of this kind goes to: the first that carries it.
 
     Raises: NoProvider.
     """
-    for provider in configured():
-        if provider.carries(kind):
-            return provider
-    raise NoProvider(f"No provider of SMS_PROVIDERS carries {kind}.")
+    return candidates(kind=kind)[0]
 
 
 def limits(kind: str) -> Limits:
@@ -59,9 +84,7 @@ def limits(kind: str) -> Limits:
 
     Raises: NoProvider when none carries it.
     """
-    carriers = [provider for provider in configured() if provider.carries(kind)]
-    if not carriers:
-        raise NoProvider(f"No provider of SMS_PROVIDERS carries {kind}.")
+    carriers = candidates(kind=kind)
     return Limits(
         max_characters=_smallest([provider.max_characters for provider in carriers]),
         max_segments=_smallest([provider.max_segments for provider in carriers]),

@@ -8,12 +8,15 @@ import base64
 import hashlib
 import hmac
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 from django.conf import settings
 
+Door: TypeAlias = Literal["reports", "inbound"]
+
 _PURPOSE: Final = b"pregon.messaging.providers.callback"
+_DOOR_PURPOSE: Final = b"pregon.messaging.providers.door"
 _LENGTH: Final = 20  # bytes of the HMAC that are kept: 160 bits, 27 characters
 
 
@@ -38,10 +41,12 @@ def verify(message_id: UUID, signature: str) -> bool:
 
 def callback_url(provider_slug: str, message_id: UUID) -> str:
     """Return the address a carrier reports to about this message."""
-    return (
-        f"{settings.PUBLIC_URL}/api/providers/{provider_slug}/reports"
-        f"?m={message_id.hex}&s={sign(message_id)}"
-    )
+    return f"{door(provider_slug, 'reports')}?m={message_id.hex}&s={sign(message_id)}"
+
+
+def door(provider_slug: str, name: Door) -> str:
+    """Return the address at which carriers of this kind call us, as it stands without a token."""
+    return f"{settings.PUBLIC_URL}/api/providers/{provider_slug}/{name}"
 
 
 def _signature(secret: str | bytes, message_id: UUID) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, Literal
 
 import aiohttp
 from yarl import URL
@@ -32,11 +32,12 @@ class ReplyLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A POST as a provider wants it."""
+    """What a provider asks for. A URL may hold a number, so it is not shown."""
 
-    url: URL
+    url: URL = field(repr=False)
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    method: Literal["POST", "GET"] = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def http_session(*, concurrency: int, connect: float, read: float) -> aiohttp.Cl
 
 
 async def exchange(http: aiohttp.ClientSession, request: Request) -> Reply:
-    """Post the request once and return the reply.
+    """Make the request once and return the reply.
 
     Raises: NeverSent when it provably did not leave; ReplyLost when nobody knows.
     """
@@ -93,8 +94,12 @@ async def exchange(http: aiohttp.ClientSession, request: Request) -> Reply:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     try:
-        async with http.post(
-            request.url, data=request.body, headers=request.headers, allow_redirects=False
+        async with http.request(
+            request.method,
+            request.url,
+            data=request.body or None,
+            headers=request.headers,
+            allow_redirects=False,
         ) as response:
             return Reply(response.status, response.headers, await _bounded(response))
     except (

@@ -24,6 +24,7 @@ NOT_OF_THE_API: Final = {
     "contacts.phone_numbers.UnsupportedCountry": "who reads a country says which field is wrong",
     "contacts.suppressions.InvalidRecipient": "the admin says it in the form",
     "messaging.providers.credentials.InvalidProviderURL": "the system check says it at the start",
+    "messaging.providers.lookups.LookUpFailed": "the look-up of unknown outcomes asks again later",
     "messaging.providers.registry.NoProvider": "broadcasts.send says KindNotCarried",
     "messaging.providers.wire.NeverSent": "the provider's base turns it into a result",
     "messaging.providers.wire.ReplyLost": "the provider's base turns it into a result",

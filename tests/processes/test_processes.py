@@ -78,7 +78,7 @@ def test_a_child_that_dies_is_started_again_and_its_own_children_are_ended(
 ) -> None:
     pids = tmp_path / "pids"
     supervisor.start(shell("worker", WITH_CHILD.format(pids=pids), tmp_path))
-    until(pids.exists)
+    until(lambda: pids.exists() and len(pids.read_text().splitlines()) == 1)
     leader, child = last_pids(pids)
 
     os.kill(leader, signal.SIGKILL)

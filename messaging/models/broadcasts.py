@@ -1,0 +1,195 @@
+"""Rows of broadcasts: what was sent, by whom, and the keys that name a request to send."""
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Organization, Row
+
+
+class Kind(models.TextChoices):
+    """The type of an SMS, as `type` on the wire says it."""
+
+    SMS = "SMS", _("SMS")  # an ordinary text
+    OTP = "OTP", _("One-time password")  # a code somebody waits for
+    FLASH = "FLASH", _("Flash")  # shown at once, not stored by the phone
+
+
+class Broadcast(Row):
+    """One text, sent by one member, to many, at one moment. Its id is the queue id."""
+
+    class Status(models.TextChoices):
+        SCHEDULED = "SCHEDULED", _("Scheduled")  # accepted for a later moment
+        RUNNING = "RUNNING", _("Running")  # accepted, or resumed: its messages may be handed over
+        PAUSED = "PAUSED", _("Paused")  # nothing more is handed over until it is resumed
+        COMPLETED = "COMPLETED", _("Completed")  # nothing waits, and nothing failed
+        COMPLETED_WITH_FAILURES = "COMPLETED_WITH_FAILURES", _("Completed with failures")
+        CANCELED = "CANCELED", _("Canceled")  # an operator stopped it for good
+
+    FINISHED_STATUSES = frozenset(
+        {Status.COMPLETED, Status.COMPLETED_WITH_FAILURES, Status.CANCELED}
+    )
+
+    class PausedBecause(models.TextChoices):
+        OPERATOR = "operator", _("Paused by an operator")
+        APPROVAL = "approval", _("Waits for approval")
+        ERROR_RATE = "error_rate", _("Too many failures")
+        NO_PROGRESS = "no_progress", _("Workers end without progress")
+
+    # The id is made in Python before the INSERT: at once the outbox row, the Celery task's id and `queueId`.
+    organization = models.ForeignKey(
+        Organization,
+        on_delete=models.PROTECT,
+        related_name="broadcasts",
+        verbose_name=_("organization"),
+    )
+    member = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="broadcasts",
+        verbose_name=_("sent by"),
+    )
+    text = models.TextField(_("text"))
+    kind = models.CharField(_("type"), max_length=8, choices=Kind, default=Kind.SMS)
+    country = models.CharField(_("country of national numbers"), max_length=2, blank=True)
+    encoding = models.CharField(_("encoding"), max_length=8)
+    segments = models.PositiveSmallIntegerField(_("segments a message"))
+    status = models.CharField(_("status"), max_length=24, choices=Status)
+    paused_because = models.CharField(
+        _("paused because"), max_length=16, choices=PausedBecause, blank=True
+    )
+    # Kept counters: the transaction that moves a message moves them, so that no page ever counts rows.
+    audience = models.PositiveIntegerField(_("audience"), default=0)
+    messages_total = models.PositiveIntegerField(_("messages"), default=0)
+    skipped_total = models.PositiveIntegerField(_("skipped"), default=0)
+    skipped_by_reason = models.JSONField(_("skipped by reason"), default=dict)
+    queued = models.IntegerField(_("queued"), default=0)
+    sending = models.IntegerField(_("sending"), default=0)
+    unknown = models.IntegerField(_("unknown"), default=0)
+    sent = models.IntegerField(_("sent"), default=0)
+    delivered = models.IntegerField(_("delivered"), default=0)
+    undelivered = models.IntegerField(_("undelivered"), default=0)
+    failed = models.IntegerField(_("failed"), default=0)
+    canceled = models.IntegerField(_("canceled"), default=0)
+    credits = models.BigIntegerField(_("credits"), default=0)
+    credits_captured = models.BigIntegerField(_("credits spent"), default=0)
+    credits_released = models.BigIntegerField(_("credits returned"), default=0)
+    # bit_xor of the hashed recipients: two audiences with the same one are the same people.
+    fingerprint = models.BigIntegerField(_("fingerprint of the recipients"), default=0)
+    providers = ArrayField(
+        models.CharField(max_length=64), verbose_name=_("providers"), default=list
+    )
+    scheduled_at = models.DateTimeField(_("scheduled at"), null=True, blank=True)
+    started_at = models.DateTimeField(_("started at"), null=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+    # Moved by every change that the status page shows: what its ETag is made of.
+    updated_at = models.DateTimeField(_("updated at"), db_default=Now())
+    woken_at = models.DateTimeField(_("woken at"), null=True)
+    broken_drains = models.PositiveSmallIntegerField(_("drains that broke off in a row"), default=0)
+    # The last 200 results of handing over, oldest first: "+" taken, "-" refused or of unknown outcome.
+    recent_results = models.CharField(
+        _("latest results"), max_length=200, blank=True, db_default=""
+    )
+
+    class Meta:
+        verbose_name = _("broadcast")
+        verbose_name_plural = _("broadcasts")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(audience=F("messages_total") + F("skipped_total")),
+                name="messaging_broadcast_accounts_for_all",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    queued__gte=0,
+                    sending__gte=0,
+                    unknown__gte=0,
+                    sent__gte=0,
+                    delivered__gte=0,
+                    undelivered__gte=0,
+                    failed__gte=0,
+                    canceled__gte=0,
+                    messages_total=F("queued")
+                    + F("sending")
+                    + F("unknown")
+                    + F("sent")
+                    + F("delivered")
+                    + F("undelivered")
+                    + F("failed")
+                    + F("canceled"),
+                ),
+                name="messaging_broadcast_counters_add_up",
+            ),
+        ]
+        indexes = [
+            # The list of an organization's broadcasts, newest first.
+            models.Index(
+                fields=["organization", "-created_at", "-id"], name="messaging_broadcast_newest"
+            ),
+            # What the dispatcher looks after.
+            models.Index(
+                fields=["status"],
+                condition=Q(status__in=["SCHEDULED", "RUNNING", "PAUSED"]),
+                name="messaging_broadcast_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    @property
+    def waiting(self) -> int:
+        """Messages whose outcome nobody can tell yet because they were not handed over."""
+        return self.queued + self.sending
+
+    @property
+    def credits_reserved(self) -> int:
+        """Credits that are neither spent nor returned yet."""
+        return self.credits - self.credits_captured - self.credits_released
+
+    @property
+    def progress(self) -> float:
+        """The share of messages that is past handing over, from 0 to 1."""
+        return 1 - self.waiting / self.messages_total if self.messages_total else 1.0
+
+
+class IdempotencyKey(Row):
+    """A client's name for one request to send: the request is carried out once, then repeated from here."""
+
+    organization = models.ForeignKey(
+        Organization,
+        on_delete=models.PROTECT,
+        db_index=False,  # the constraint's index begins with it
+        related_name="+",
+        verbose_name=_("organization"),
+    )
+    key = models.CharField(_("key"), max_length=255)
+    fingerprint = models.CharField(_("fingerprint of the request"), max_length=64)
+    # Written in the transaction that accepts the broadcast: a key without one is never seen.
+    broadcast = models.ForeignKey(
+        Broadcast,
+        on_delete=models.PROTECT,
+        null=True,
+        db_index=False,  # nothing asks for a broadcast's key
+        related_name="+",
+        verbose_name=_("broadcast"),
+    )
+
+    class Meta:
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "key"], name="messaging_idempotencykey_once"
+            )
+        ]
+        indexes = [
+            # The chore that forgets keys after 24 hours.
+            models.Index(fields=["created_at"], name="messaging_idempotencykey_age")
+        ]
+
+    def __str__(self) -> str:
+        return self.key
