@@ -1,13 +1,14 @@
 """What every provider is: a batch in, one result a message out, whatever happens in between.
 
-The base runs the send. An HTTP provider fills three holes: `build` the request, `parse` the answer,
-and for callbacks `verify` and `read_reports`. To add one, copy the folder `twilio/`.
+The base runs the send and the look-up. An HTTP provider fills the holes: `build` the request, `parse`
+the answer; for callbacks `verify`, `read_reports` and `read_inbound`; where a message can be found
+again `build_look_up` and `parse_look_up`. To add one, follow "Adding a provider" in CONTRIBUTING.
 """
 
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Final, Literal, Self, TypeAlias
@@ -16,7 +17,7 @@ from uuid import UUID
 import aiohttp
 
 from messaging.providers import signing, wire
-from messaging.providers.callbacks import Callback, Inbound, InvalidReport, Report
+from messaging.providers.callbacks import MAX_BODY, Callback, Inbound, InvalidReport, Report
 from messaging.providers.credentials import (
     Capacity,
     Credential,
@@ -104,6 +105,7 @@ class Provider(ABC):
     max_characters: ClassVar[int | None] = None  # UTF-16 code units, which is how carriers count
     idempotent_submit: ClassVar[bool] = False  # the same message twice is taken once
     lookup: ClassVar[bool] = False  # `look_up` can find a message again
+    max_callback: ClassVar[int] = MAX_BODY  # bytes of a callback's body that are read
     max_batch: int = 1  # messages a request, at most 100
 
     def __init__(self, credential: Credential, capacity: Capacity | None = None) -> None:
@@ -162,10 +164,7 @@ class Provider(ABC):
             self._log_defect("provider_send_failed", error)
             results = {}
         own = {message.id for message in batch.messages}
-        if foreign := len(results.keys() - own):
-            logger.error(
-                "provider_foreign_results", extra={"provider": self.name, "count": foreign}
-            )
+        self._report_foreign(len(results.keys() - own))
         nothing = Unclear("the provider's answer does not name this message")
         return {message_id: results.get(message_id, nothing) for message_id in own}
 
@@ -205,6 +204,10 @@ class Provider(ABC):
         """
         raise LookUpFailed(f"{self.slug} cannot be asked about a message.")
 
+    def _report_foreign(self, count: int) -> None:
+        if count:
+            logger.error("provider_foreign_results", extra={"provider": self.name, "count": count})
+
     def _log_defect(self, event: str, error: Exception) -> None:
         """Log our own mistake by its kind and place: its message could hold a number or a text."""
         frame = error.__traceback__
@@ -237,6 +240,9 @@ class HTTPProvider(Provider):
     @abstractmethod
     def read_reports(self, callback: Callback) -> list[Report]: ...
 
+    @abstractmethod
+    def read_inbound(self, callback: Callback) -> list[Inbound]: ...
+
     def build_look_up(self, handed: Handed) -> Request:
         """Return the GET that asks for this message, where `lookup` is declared."""
         raise NotImplementedError(f"{type(self).__name__} lacks build_look_up.")
@@ -252,18 +258,30 @@ class HTTPProvider(Provider):
         if not self.lookup:
             return await super().look_up(handed, http)
         try:
-            request = self.build_look_up(handed)
-            reply = await wire.exchange(http, request)
-            if 200 <= reply.status < 300:
-                return self.parse_look_up(reply.payload(), handed)
+            reply = await wire.exchange(http, self.build_look_up(handed))
         except (wire.NeverSent, wire.ReplyLost) as error:
             raise LookUpFailed(str(error)) from error
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing was learnt
+            self._log_defect("provider_look_up_not_built", error)
+            raise LookUpFailed("our own look-up could not be built") from None
+        return self.judge_look_up(reply, handed)
+
+    def judge_look_up(self, reply: Reply, handed: Handed) -> list[Found]:
+        """Return what a reply tells of a message that was looked up.
+
+        Raises: LookUpFailed, and nothing else.
+        """
+        if not 200 <= reply.status < 300:
+            raise LookUpFailed(f"answered {reply.status}", wire.retry_after(reply.headers))
+        try:
+            return self.parse_look_up(reply.payload(), handed)
         except LookUpFailed:
             raise
-        except Exception as error:
-            self._log_defect("provider_look_up_failed", error)
-            raise LookUpFailed("our own look-up failed") from error
-        raise LookUpFailed(f"answered {reply.status}", wire.retry_after(reply.headers))
+        except wire.ReplyLost as error:
+            raise LookUpFailed(str(error)) from error
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing was learnt
+            self._log_defect("provider_look_up_not_parsed", error)
+            raise LookUpFailed("the answer could not be read") from None
 
     async def hand_over(self, batch: Batch, http: aiohttp.ClientSession) -> Mapping[UUID, Result]:
         results = _for_all(batch, _NOT_BUILT)
@@ -305,10 +323,32 @@ class HTTPProvider(Provider):
             }
         return results
 
+    def by_reference(
+        self, batch: Batch, answers: Iterable[tuple[object, Result]]
+    ) -> dict[UUID, Result]:
+        """Return the result of each message of the batch that the answers name by `str(its id)`.
+
+        For a provider of many messages a request. What is said twice in two ways is not known;
+        what names no message of the batch is left out, with an alert.
+        """
+        own = {str(message.id): message.id for message in batch.messages}
+        found: dict[UUID, Result] = {}
+        foreign = 0
+        for reference, result in answers:
+            if not isinstance(reference, str) or reference not in own:
+                foreign += 1
+                continue
+            message_id = own[reference]
+            if found.setdefault(message_id, result) != result:
+                found[message_id] = Unclear("the provider's answer contradicts itself")
+        self._report_foreign(foreign)
+        return found
+
     def by_status(self, status: int, *, code: str = "", words: str = "") -> Result:
         """Return what the HTTP status alone means, with the carrier's code and words if any.
 
-        429 was not processed; 401, 402 and 403 concern the account; all else is not known.
+        429 was not processed; 401, 402 and 403 concern the account; all else is not known, and a
+        code beside it raises an alert.
         """
         told = f": {printable(words)}" if words else ""
         if status == 429:
@@ -319,11 +359,20 @@ class HTTPProvider(Provider):
             return Misconfigured(
                 f"the provider refused the account ({status}){told}", code or f"http_{status}"
             )
+        if code:
+            self.report_unknown(status, code)
         if 200 <= status < 300:
             return Unclear(f"answered {status} without saying that it took the message{told}", code)
         if 300 <= status < 400:
             return Unclear(f"answered {status} and pointed elsewhere, which is not followed", code)
         return Unclear(f"answered {status}{told}", code)
+
+    def report_unknown(self, status: int, code: str) -> None:
+        """Raise the alert for a code that stands in no table: somebody should look it up."""
+        logger.warning(
+            "provider_code_unknown",
+            extra={"provider": self.name, "status": status, "code": code},
+        )
 
     def _built(self, batch: Batch) -> Request | None:
         try:

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, Literal, NoReturn, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 from messaging.providers import signing
 
-MAX_BODY: Final = 64 * 1024  # bytes
+MAX_BODY: Final = 64 * 1024  # bytes of a form
+MAX_JSON_BODY: Final = 256 * 1024  # a hundred reports of 650 bytes are over 64 kB
 MAX_FIELDS: Final = 100
 MAX_RESULTS: Final = 100  # reports or messages of one callback
 MAX_DEPTH: Final = 32  # objects and lists in one another
@@ -88,21 +89,30 @@ class Callback:
         return fields
 
     @cached_property
-    def results(self) -> tuple[Mapping[str, object], ...]:
-        """The objects of the list `results` in a JSON body, as many carriers send them.
+    def json(self) -> object:
+        """The JSON of the body, of whatever shape, fit to be stored.
 
-        Raises: InvalidReport when it is no such JSON, has over 64 kB, 100 results or 32 levels, NaN,
-        a NUL or half a surrogate pair.
+        Raises: InvalidReport when it is no JSON, has over 256 kB or 32 levels, NaN, a NUL or half a
+        surrogate pair.
         """
         if not self.is_json:
             raise InvalidReport("The body is not JSON.")
-        if len(self.body) > MAX_BODY:
-            raise InvalidReport("The body is over 64 kB.")
+        if len(self.body) > MAX_JSON_BODY:
+            raise InvalidReport("The body is over 256 kB.")
         try:
-            payload = json.loads(self.body.decode(), parse_constant=_refused)
+            payload = json.loads(self.body.decode())
         except (ValueError, RecursionError) as error:  # bad UTF-8 is a ValueError too
             raise InvalidReport("The body is not JSON in UTF-8.") from error
         _require_storable(payload)
+        return payload
+
+    @cached_property
+    def results(self) -> tuple[Mapping[str, object], ...]:
+        """The objects of the list `results` in a JSON body, as many carriers send them.
+
+        Raises: InvalidReport as `json` does, and for another shape or over 100 results.
+        """
+        payload = self.json
         found = payload.get("results") if isinstance(payload, dict) else None
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
             raise InvalidReport("The body has no list `results` of objects.")
@@ -150,10 +160,6 @@ class Inbound:
     keyword: str = ""  # STOP, START or HELP, where the carrier itself took it for one
 
 
-def _refused(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
-
-
 def _require_storable(payload: object) -> None:
     level = [payload]
     for _ in range(MAX_DEPTH + 1):
@@ -161,7 +167,7 @@ def _require_storable(payload: object) -> None:
         for one in level:
             if isinstance(one, str) and _UNSTORABLE.search(one):
                 raise InvalidReport("The body holds a NUL or half a surrogate pair.")
-            if isinstance(one, float) and not math.isfinite(one):  # 1e999
+            if isinstance(one, float) and not math.isfinite(one):  # NaN, 1e999
                 raise InvalidReport("The body holds a number that is none.")
             if isinstance(one, dict):
                 inner += [*one, *one.values()]

@@ -4,13 +4,12 @@ import ipaddress
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.views.decorators.debug import sensitive_variables
 from yarl import URL
 
-_COUNTRY: Final = re.compile(r"[A-Z]{2}")
+from contacts import phone_numbers
 
 
 class InvalidProviderURL(ValueError):
@@ -142,9 +141,10 @@ class ProviderURL:
 
     def _countries(self) -> frozenset[str]:
         codes = [code.strip() for code in self.option("countries").split(",") if code.strip()]
-        if not all(_COUNTRY.fullmatch(code) for code in codes):
+        if not all(_is_country(code) for code in codes):
             raise InvalidProviderURL(
-                "`countries` must be two-letter codes in upper case with commas between: CO,MX"
+                "`countries` must be two-letter codes of countries with phone numbers, in upper "
+                "case and with commas between: CO,MX"
             )
         return frozenset(codes)
 
@@ -165,6 +165,13 @@ class ProviderURL:
         if not 0 < number < math.inf:
             raise InvalidProviderURL(f"`{name}` must be a number above 0")
         return number
+
+
+def _is_country(code: str) -> bool:
+    try:
+        return phone_numbers.country_of(code) == code
+    except phone_numbers.UnsupportedCountry:
+        return False
 
 
 def is_this_machine(host: str) -> bool:

@@ -24,7 +24,7 @@ class Handed:
     id: UUID
     recipient: str = field(repr=False)  # E.164
     text: str = field(repr=False)
-    submitted_at: datetime  # when its request started
+    submitted_at: datetime  # when its request started; with its zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +36,5 @@ class Found:
     is_certain: bool  # found by our own reference; else by number, text and time alone
     code: str = ""
     reason: str = ""
+    opts_out: bool = False  # the recipient asked the carrier not to be written to any more
     raw: Mapping[str, object] = field(default_factory=dict, repr=False)  # fit for JSON

@@ -10,11 +10,13 @@ from django.views.decorators.debug import sensitive_variables
 
 from messaging.providers.base import InvalidProviderURL, Provider, ProviderURL
 from messaging.providers.console import Console
+from messaging.providers.infobip import Infobip
 from messaging.providers.memory import Memory
 from messaging.providers.twilio import Twilio
+from messaging.providers.vonage import Vonage
 
 PROVIDERS: Final[dict[str, type[Provider]]] = {
-    provider.slug: provider for provider in (Twilio, Console, Memory)
+    provider.slug: provider for provider in (Twilio, Infobip, Vonage, Console, Memory)
 }
 
 
@@ -69,14 +71,6 @@ def countries(kind: str) -> frozenset[str] | None:
     if any(not provider.countries for provider in carriers):
         return None
     return frozenset().union(*(provider.countries for provider in carriers))
-
-
-def choose(*, kind: str) -> Provider:
-    """Return the provider a message of this kind goes to: the first that carries it.
-
-    Raises: NoProvider.
-    """
-    return candidates(kind=kind)[0]
 
 
 def limits(kind: str) -> Limits:

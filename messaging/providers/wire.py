@@ -12,7 +12,10 @@ from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 
 import aiohttp
+from django.conf import settings
 from yarl import URL
+
+from messaging.failpoints import failpoint
 
 MAX_REPLY: Final = 1_000_000  # bytes, before and after decompression
 
@@ -75,6 +78,7 @@ def http_session(*, concurrency: int, connect: float, read: float) -> aiohttp.Cl
             total=connect + read, connect=connect, sock_connect=connect, sock_read=read
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=_failpoints(),
         auto_decompress=False,  # `exchange` does it, with a bound
         headers={
             "Accept": "application/json",
@@ -84,8 +88,21 @@ def http_session(*, concurrency: int, connect: float, read: float) -> aiohttp.Cl
     )
 
 
+def _failpoints() -> list[aiohttp.TraceConfig]:
+    """Return what lets a test break this process while a request leaves; nothing otherwise."""
+    if not settings.FAILPOINTS:
+        return []
+    trace = aiohttp.TraceConfig()
+
+    async def _leaving(*_: object) -> None:
+        failpoint("worker.after_connect")
+
+    trace.on_request_headers_sent.append(_leaving)
+    return [trace]
+
+
 async def exchange(http: aiohttp.ClientSession, request: Request) -> Reply:
-    """Make the request once and return the reply.
+    """Make the request once and return the reply. A GET alone is repeated when its connection breaks.
 
     Raises: NeverSent when it provably did not leave; ReplyLost when nobody knows.
     """

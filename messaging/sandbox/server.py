@@ -4,12 +4,16 @@ import asyncio
 import ipaddress
 import signal
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 
-from messaging.sandbox import twilio
+from messaging.sandbox import doors, infobip, twilio, vonage
 from messaging.sandbox.carrier import application
 from messaging.sandbox.reporting import Reports
+
+DIALECTS: Final = (twilio.DIALECT, infobip.DIALECT, vonage.DIALECT)
 
 
 class NotThisMachine(ValueError):
@@ -17,17 +21,27 @@ class NotThisMachine(ValueError):
 
 
 def run(
-    *, host: str, port: int, reports: Reports, delay: float, ready: Callable[[str], None]
+    *,
+    host: str,
+    port: int,
+    reports: Reports,
+    delay: float,
+    ready: Callable[[str], None],
+    state: Path | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; call `ready` with the address as soon as it listens.
 
-    Port 0 takes a free one. Requests under way are answered; reports not sent yet are lost.
+    Port 0 takes a free one. Requests under way are answered; reports not sent yet are kept in
+    the file `state` and sent after the next start, or lost where there is none.
 
     Raises: NotThisMachine; OSError when the port is taken.
     """
     if not _is_loopback(host):
         raise NotThisMachine(f"{host} is not a loopback address; use 127.0.0.1 or ::1.")
-    asyncio.run(_serve(host=host, port=port, reports=reports, delay=delay, ready=ready))
+    app = application(
+        reports=reports, delay=delay, dialects=DIALECTS, doors=doors.routes(), state=state
+    )
+    asyncio.run(_serve(app, host=host, port=port, ready=ready))
 
 
 def _is_loopback(host: str) -> bool:
@@ -38,12 +52,11 @@ def _is_loopback(host: str) -> bool:
 
 
 async def _serve(
-    *, host: str, port: int, reports: Reports, delay: float, ready: Callable[[str], None]
+    app: web.Application, *, host: str, port: int, ready: Callable[[str], None]
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    app = application(reports=reports, delay=delay, dialects=twilio.routes())
     # Writing a log line costs more than taking a message.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
     await runner.setup()

@@ -5,8 +5,10 @@ import signal
 import threading
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
+from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from messaging.dispatching import Dispatcher
 from messaging.timings import TIMINGS
@@ -15,22 +17,47 @@ log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Free what was left behind, wake what is due, deliver while the broker is away."
+    help = "Free what was left behind, wake what is due, deliver while no worker does."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Sweep until SIGTERM or SIGINT; a database that is away is waited for."""
-        stop = threading.Event()
+        self.stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        dispatcher = Dispatcher()
+            signal.signal(number, lambda *_: self.stop.set())
+        connection.close()
+        # A drain of its own is a worker's: as long. Of two the last counts.
+        connection.settings_dict["OPTIONS"]["options"] += (
+            f" -c statement_timeout={settings.WORKER_STATEMENT_TIMEOUT}"
+        )
         log.info("dispatcher_started")
-        while not stop.is_set():
+        if not settings.SENDING:
+            log.warning("sending_is_off", extra={"because": "PREGON_SENDING is off"})
+        self._sweep_until_stopped()
+        log.info("dispatcher_stopped")
+
+    def _sweep_until_stopped(self) -> None:
+        dispatcher = Dispatcher()
+        told = ""  # each reason once, not every two seconds
+        while not self.stop.is_set():
+            goes_on = False
             try:
                 goes_on = dispatcher.sweep()
             except (DatabaseError, InterfaceError) as error:
-                log.warning("database_away", extra={"error": type(error).__name__})
                 connection.close()
-                goes_on = False
+                because = _because(error)
+                if because != told:
+                    log.warning("database_away", extra={"because": because})
+                told = because
+            else:
+                if told:
+                    log.warning("database_is_back")
+                told = ""
             if not goes_on:
-                stop.wait(TIMINGS.sweep)
-        log.info("dispatcher_stopped")
+                self.stop.wait(TIMINGS.sweep)
+
+
+def _because(error: Exception) -> str:
+    """Return libpq's or the server's own words, which name host, role and database, and no password."""
+    if isinstance(error.__cause__, UndefinedTable | UndefinedColumn):
+        return "a migration is missing: run manage.py migrate"
+    return str(error).partition("\n")[0]

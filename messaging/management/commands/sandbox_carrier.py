@@ -1,6 +1,7 @@
 """`manage.py sandbox_carrier`: a carrier on this machine, for development and tests."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -28,16 +29,26 @@ class Command(BaseCommand):
             metavar="SECONDS",
             help="from taking a message to its last report",
         )
+        parser.add_argument(
+            "--state",
+            type=Path,
+            metavar="FILE",
+            help="keeps the reports that are owed when it stops, and sends them after the next start",
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if not 0 <= options["delay"] <= 86_400:
             raise CommandError("--delay must be between 0 and 86400 seconds.")
+        state: Path | None = options["state"]
+        if state and not state.parent.is_dir():
+            raise CommandError(f"--state: there is no folder {state.parent}; create it first.")
         try:
             server.run(
                 host=options["host"],
                 port=options["port"],
                 reports=options["reports"],
                 delay=options["delay"],
+                state=state,
                 ready=self._say_where,
             )
         except server.NotThisMachine as error:

@@ -1,10 +1,17 @@
-"""Handing messages to Twilio, one a request, and reading its signed delivery reports."""
+"""Handing messages to Twilio, one a request, and reading what it tells of them.
+
+From its documentation: the Message resource (twilio.com/docs/messaging/api/message-resource), the
+status callback (…/messaging/guides/track-outbound-message-status), incoming messages
+(…/messaging/guides/webhook-request) and webhook security (…/usage/webhooks/webhooks-security).
+"""
 
 import base64
 import hmac
 import logging
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import ClassVar, Final, Self
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
@@ -18,10 +25,14 @@ from messaging.providers.base import (
     Callback,
     Capacity,
     Credential,
+    Found,
+    Handed,
     HTTPProvider,
+    Inbound,
     InvalidProviderURL,
     InvalidReport,
     Kind,
+    LookUpFailed,
     ProviderURL,
     Reply,
     Report,
@@ -38,6 +49,9 @@ _HOSTS: Final = re.compile(r"api(\.[a-z0-9-]+){0,2}\.twilio\.com")  # its region
 _ACCOUNT: Final = re.compile(r"AC[0-9a-fA-F]{32}")
 _SERVICE: Final = re.compile(r"MG[0-9a-fA-F]{32}")
 _MESSAGE: Final = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
+_KEYWORDS: Final = frozenset({"STOP", "START", "HELP"})
+_AROUND: Final = timedelta(minutes=5)  # how far its clock and ours may be apart for a look-up
+_PAGE: Final = 50  # messages of a look-up; with 1600 characters each well below what is read
 _SENDER: Final = re.compile(
     r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 +&_-]{1,11}"  # a name has a letter
 )
@@ -46,12 +60,15 @@ _SENDER: Final = re.compile(
 class Twilio(HTTPProvider):
     """An account at Twilio, with a sender of its own or a messaging service.
 
-    Twilio has no way to ask for a flash message, so it carries none.
+    Twilio has no way to ask for a flash message, so it carries none. It knows no key that makes a
+    second request harmless, and keeps no reference of ours: a message is found again by its number,
+    text, sender and moment alone.
     """
 
     slug: ClassVar[str] = "twilio"
     kinds: ClassVar[frozenset[Kind]] = frozenset({"SMS", "OTP"})
     max_characters: ClassVar[int | None] = 1600
+    lookup: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -129,14 +146,9 @@ class Twilio(HTTPProvider):
         words = answer.get("message", "")
         # A 5xx may come after the message was taken, whatever code it carries.
         known = CODES.get(code) if 400 <= status < 500 else None
-        if known is None and code and status not in {401, 402, 403, 429}:
-            logger.warning(
-                "provider_code_unknown",
-                extra={"provider": self.name, "status": status, "code": code},
-            )
         return {message.id: known or self.by_status(status, code=code, words=str(words))}
 
-    # --- delivery reports -------------------------------------------------------------------------
+    # --- callbacks --------------------------------------------------------------------------------
 
     def verify(self, callback: Callback) -> bool:
         """Return whether Twilio signed the callback with this account's token.
@@ -184,6 +196,84 @@ class Twilio(HTTPProvider):
             )
         ]
 
+    def read_inbound(self, callback: Callback) -> list[Inbound]:
+        form = callback.form
+        sid, sender = form.get("MessageSid", ""), form.get("From", "")
+        if not _MESSAGE.fullmatch(sid) or not sender or "Body" not in form:
+            raise InvalidReport("The message names no id, no sender or no text.")
+        keyword = form.get("OptOutType", "").upper()
+        return [
+            Inbound(
+                provider_message_id=sid,
+                sender=sender,
+                recipient=form.get("To", ""),
+                text=form.get("Body", ""),
+                raw=form,
+                keyword=keyword if keyword in _KEYWORDS else "",
+            )
+        ]
+
+    # --- look-up ----------------------------------------------------------------------------------
+
+    def build_look_up(self, handed: Handed) -> Request:
+        since = (handed.submitted_at.astimezone(UTC) - _AROUND).date()
+        address = self._address.with_query(
+            {"To": handed.recipient, "DateSent>": since.isoformat(), "PageSize": str(_PAGE)}
+        )
+        return Request(address, b"", {"Authorization": self._headers["Authorization"]}, "GET")
+
+    def parse_look_up(self, payload: object, handed: Handed) -> list[Found]:
+        """Return every message with this number, text and sender of about this moment.
+
+        Two people may send the same text to one number within minutes, so none is certain. A list
+        that does not end on its first page could hide the second of them: it tells nothing.
+        """
+        page = payload if isinstance(payload, dict) else {}
+        messages = page.get("messages")
+        if not isinstance(messages, list):
+            raise LookUpFailed("the answer lists no messages")
+        if page.get("next_page_uri"):
+            raise LookUpFailed(f"the number got over {_PAGE} messages, too many to tell apart")
+        found = []
+        for message in messages:
+            if isinstance(message, dict) and self._may_be(message, handed):
+                word, code = str(message.get("status")), _code(message.get("error_code"))
+                found.append(
+                    Found(
+                        provider_message_id=message["sid"],
+                        # Twilio has it, so it took it, whatever it says of it now.
+                        status=STATUSES.get(word, "") or "SENT",
+                        is_certain=False,
+                        code=code,
+                        reason=REASONS.get(code, ""),
+                        opts_out=code == OPTED_OUT,
+                        raw={"status": printable(word, 20), "error_code": code},
+                    )
+                )
+        return found
+
+    def _may_be(self, message: Mapping[str, object], handed: Handed) -> bool:
+        sid, (field, sender) = message.get("sid"), self._sender
+        theirs = message.get("from" if field == "From" else "messaging_service_sid")
+        return (
+            isinstance(sid, str)
+            and _MESSAGE.fullmatch(sid) is not None
+            and message.get("direction") == "outbound-api"
+            and (message.get("to"), message.get("body")) == (handed.recipient, handed.text)
+            and theirs == sender
+            and _is_about(message.get("date_created"), handed.submitted_at)
+        )
+
+
+def _is_about(date: object, moment: datetime) -> bool:
+    """Return whether an RFC 2822 date, as Twilio writes them, is within minutes of a moment."""
+    try:
+        read = parsedate_to_datetime(str(date))
+    except (ValueError, OverflowError):
+        return False
+    read = read if read.tzinfo else read.replace(tzinfo=UTC)
+    return abs(read - moment) <= _AROUND
+
 
 def _basic(credential: Credential) -> str:
     login = f"{credential.account}:{credential.token}".encode()
@@ -197,11 +287,14 @@ def _code(value: object) -> str:
 
 
 def _metadata(answer: Mapping[str, object]) -> dict[str, object]:
-    """Return what is worth keeping of an acceptance: Twilio's status and count of segments."""
+    """Return what is worth keeping of an acceptance: Twilio's status and count of segments.
+
+    A messaging service counts them later and says 0 until then, which is no count.
+    """
     segments = str(answer.get("num_segments", ""))
     return {
         "status": printable(answer.get("status", ""), 20),
-        "segments": int(segments) if re.fullmatch(r"[0-9]{1,3}", segments, re.ASCII) else None,
+        "segments": int(segments) if re.fullmatch(r"[1-9][0-9]{0,2}", segments, re.ASCII) else None,
     }
 
 

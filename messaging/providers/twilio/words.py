@@ -1,19 +1,23 @@
 """Twilio's words in ours: what an error code, a message status and a report's code mean.
 
-From Twilio's Error and Warning Dictionary and its Messages resource. A code that stands in no table
-is kept as it came and its message is of unknown outcome; Twilio adds codes without notice.
+From Twilio's Error and Warning Dictionary (twilio.com/docs/api/errors/CODE) and its Message
+resource. A code that stands in no table is kept as it came and its message is of unknown outcome;
+Twilio adds codes without notice.
+
+A 429 "is never processed" and is "always safe to retry" (its help article on Error 429). Of 500,
+502, 503 and 504 it says only that they are temporary: the message may have been taken.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from messaging.providers.base import Misconfigured, Refused, Result, Unavailable
+from messaging.providers.base import Misconfigured, Refused, Unavailable
 from messaging.providers.callbacks import ReportStatus
 
 OPTED_OUT: Final = "21610"
 
 # Codes of an answer to our request. All of them come with a 4xx: the message was not taken.
-CODES: Final[Mapping[str, Result]] = {
+CODES: Final[Mapping[str, Misconfigured | Refused | Unavailable]] = {
     result.code: result
     for result in (
         # --- the account, for every message alike: rows wait until somebody repairs it ------------
@@ -32,14 +36,15 @@ CODES: Final[Mapping[str, Result]] = {
         Misconfigured("a trial account cannot send from an alphanumeric sender", "21267"),
         Misconfigured("the sender (`from`) cannot send messages", "21601"),
         Misconfigured("a sender is missing: set `from` or `messaging_service`", "21603"),
-        Misconfigured("the sender (`from`) cannot send messages there", "21606"),
         Misconfigured("Twilio cannot call PUBLIC_URL: it must be a public address", "21609"),
-        Misconfigured("the sender (`from`) is no Twilio number", "21659"),
         Misconfigured("the sender (`from`) belongs to another Twilio account", "21660"),
         Misconfigured("the sender (`from`) cannot send messages", "21661"),
-        Misconfigured("the messaging service has no sender", "21703"),
-        Misconfigured("the messaging service has no sender for this destination", "21704"),
+        Misconfigured("the messaging service has no sender", "21704"),
         Misconfigured("the messaging service is not one of the Twilio account", "21705"),
+        # --- the sender for this destination, perhaps for all: another provider may do --------------
+        Unavailable("the sender (`from`) cannot send messages there", code="21606"),
+        Unavailable("the sender (`from`) is no Twilio number, or not there", code="21659"),
+        Unavailable("the messaging service has no sender for this destination", code="21703"),
         # --- the recipient ------------------------------------------------------------------------
         Refused("21211", "the number is not valid"),
         Refused("21214", "the number cannot be reached"),
@@ -69,12 +74,12 @@ CODES: Final[Mapping[str, Result]] = {
     )
 }
 
-# Statuses of a delivery report. "failed" comes after Twilio took the message, so it is UNDELIVERED.
+# Statuses of a message. What Twilio queues, it took. "failed" comes after that, so it is UNDELIVERED.
 STATUSES: Final[Mapping[str, ReportStatus]] = {
-    "accepted": "",
-    "scheduled": "",
-    "queued": "",
-    "sending": "",
+    "accepted": "SENT",
+    "scheduled": "SENT",
+    "queued": "SENT",
+    "sending": "SENT",
     "partially_delivered": "",
     "receiving": "",
     "received": "",
@@ -88,6 +93,7 @@ STATUSES: Final[Mapping[str, ReportStatus]] = {
 
 # Codes of a delivery report, for people. The status decides, so an unknown one does no harm.
 REASONS: Final[Mapping[str, str]] = {
+    **{code: result.reason for code, result in CODES.items()},
     "30001": "the sender's queue at Twilio was full",
     "30002": "the Twilio account was suspended",
     "30003": "the phone is off or out of reach",
@@ -96,6 +102,7 @@ REASONS: Final[Mapping[str, str]] = {
     "30006": "the number is a landline, or its carrier cannot be reached",
     "30007": "the carrier filtered the message",
     "30008": "the carrier gave no reason",
+    "30009": "a part of the message is missing",
     "30010": "the price is above the allowed maximum",
     "30017": "the carrier's network is congested",
     "30018": "the carrier wants this sender registered first",
@@ -108,5 +115,4 @@ REASONS: Final[Mapping[str, str]] = {
     "30033": "the sender's campaign is suspended",
     "30034": "the sender is not registered",
     "30036": "the message waited longer than it was valid",
-    OPTED_OUT: "the recipient opted out at the carrier",
 }

@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from uuid import UUID, uuid4
 
+from hypothesis import strategies as st
+
 from messaging.providers.base import (
     Accepted,
     Batch,
@@ -20,6 +22,12 @@ from messaging.providers.base import (
 )
 
 PATIENT, IMPATIENT = 10.0, 0.5  # seconds: never to be reached; to be waited for in a test
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
 
 TEXT = "Hola, su pedido 123456 está listo ☕"
 

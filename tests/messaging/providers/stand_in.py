@@ -73,9 +73,7 @@ def resets(after: bytes = b"") -> Answer:
         writer.write(after)
         await writer.drain()
         await asyncio.sleep(0.05)  # so that the bytes arrive before the reset does
-        connection: socket.socket = writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
+        _reset(writer)
 
     return answer
 
@@ -89,12 +87,18 @@ class StandIn:
     """Listens while the `with` block runs; gives its answers in turn, the last one for good."""
 
     def __init__(
-        self, *answers: Answer, tls: bool = False, greeting: bytes = b"", port: int = 0
+        self,
+        *answers: Answer,
+        tls: bool = False,
+        greeting: bytes = b"",
+        port: int = 0,
+        cut_after: int = 0,
     ) -> None:
         self.requests: list[Received] = []
         self.connections = 0
         self._answers = list(answers)
         self._greeting = greeting  # said before anything is asked
+        self._cut_after = cut_after  # bytes of a request, after which the connection is reset
         self._tls: ssl.SSLContext | None = None
         if tls:
             self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -145,6 +149,9 @@ class StandIn:
         self.connections += 1
         writer.write(self._greeting)
         try:
+            if self._cut_after:
+                await reader.readexactly(self._cut_after)
+                _reset(writer)
             while not writer.is_closing():
                 request = await _read(reader)
                 self.requests.append(request)
@@ -154,6 +161,12 @@ class StandIn:
             pass  # the client went away, as clients do
         finally:
             writer.transport.abort()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 async def _read(reader: asyncio.StreamReader) -> Received:

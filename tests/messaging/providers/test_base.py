@@ -1,22 +1,28 @@
 """The base of every provider, shown with one that takes many messages a request."""
 
 import json
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import aiohttp
 import pytest
 from yarl import URL
 
+from messaging.providers import signing
 from messaging.providers.base import (
     Accepted,
     Batch,
     Callback,
     Credential,
+    Found,
+    Handed,
     HTTPProvider,
+    Inbound,
+    InvalidReport,
     Kind,
+    LookUpFailed,
+    Outgoing,
     Provider,
     ProviderURL,
     Refused,
@@ -28,9 +34,13 @@ from messaging.providers.base import (
     Unclear,
     printable,
 )
-from tests.messaging.providers.batches import TEXT, a_batch, sent
+from messaging.providers.callbacks import ReportStatus
+from tests.messaging.providers.batch_contract import BatchContract
+from tests.messaging.providers.batches import a_batch, sent
 from tests.messaging.providers.contract import HTTPProviderContract
-from tests.messaging.providers.stand_in import StandIn, says
+from tests.messaging.providers.look_up_contract import LookUpContract, asked, handed_over
+
+STATES: dict[str, ReportStatus] = {"here": "DELIVERED", "gone": "UNDELIVERED"}
 
 
 class Post(HTTPProvider):
@@ -38,6 +48,7 @@ class Post(HTTPProvider):
 
     slug: ClassVar[str] = "post"
     kinds: ClassVar[frozenset[Kind]] = frozenset({"SMS"})
+    lookup: ClassVar[bool] = True
     max_batch = 10
 
     def __init__(self, address: str) -> None:
@@ -56,95 +67,94 @@ class Post(HTTPProvider):
         body = json.dumps(fields, ensure_ascii=False).encode()
         return Request(self._address, body, {"Authorization": f"App {self.credential.token}"})
 
-    def parse(self, reply: Reply, payload: Any, _batch: Batch) -> Mapping[UUID, Result]:
+    def parse(self, reply: Reply, payload: Any, batch: Batch) -> Mapping[UUID, Result]:
         if reply.status >= 400:
-            return {}
-        return {
-            UUID(each["ref"]): Accepted(each["id"]) if "id" in each else Refused("no", "no")
+            result = self.by_status(reply.status, code=str(payload.get("error", "")))
+            return {message.id: result for message in batch.messages}
+        return self.by_reference(
+            batch,
+            [
+                (each["ref"], Accepted(each["id"]) if "id" in each else Refused("no", "no"))
+                for each in payload["results"]
+            ],
+        )
+
+    def build_look_up(self, handed: Handed) -> Request:
+        address = (self._address.parent / "one").with_query(ref=str(handed.id))
+        return Request(address, b"", {"Authorization": f"App {self.credential.token}"}, "GET")
+
+    def parse_look_up(self, payload: Any, handed: Handed) -> list[Found]:
+        return [
+            Found(each["id"], STATES[each["state"]], is_certain=True)
             for each in payload["results"]
-        }
+            if each["ref"] == str(handed.id)
+        ]
 
     def verify(self, callback: Callback) -> bool:
-        return callback.header("Authorization") == self.credential.token
+        return signing.has_token(callback.url, self.name)
 
     def read_reports(self, callback: Callback) -> list[Report]:
-        return [Report(callback.form["id"], "DELIVERED")]
+        try:
+            return [
+                Report(
+                    str(each["id"]),
+                    STATES.get(str(each["state"]), ""),
+                    raw=each,
+                    message_id=UUID(str(each["ref"])),
+                )
+                for each in callback.results
+            ]
+        except (KeyError, ValueError) as error:
+            raise InvalidReport("It names no message.") from error
+
+    def read_inbound(self, callback: Callback) -> list[Inbound]:
+        try:
+            return [
+                Inbound(str(each["id"]), str(each["by"]), "+5715551234", str(each["said"]), each)
+                for each in callback.results
+            ]
+        except KeyError as error:
+            raise InvalidReport("It names nobody.") from error
 
 
-class TestPost(HTTPProviderContract):
+class TestPost(HTTPProviderContract, BatchContract, LookUpContract):
     secret = "p0st-s3cret"
+    is_certain = True
 
     def provider(self, address: str) -> Post:
         return Post(address)
 
     def takes(self, batch: Batch, /) -> tuple[int, object]:
-        return 200, results_for(batch)
+        return self.answer([self.taken(message) for message in batch.messages])
 
     def busy(self) -> object:
         return {"error": "slow down"}
 
+    def strange(self, _batch: Batch, number: int, /) -> tuple[int, object]:
+        return 400, {"error": number}
 
-def results_for(batch: Batch) -> dict[str, list[dict[str, str]]]:
-    return {"results": [{"ref": str(m.id), "id": f"P{m.id.hex}"} for m in batch.messages]}
+    def answer(self, entries: Sequence[object], /) -> tuple[int, object]:
+        return 200, {"results": entries}
 
+    def taken(self, message: Outgoing, /) -> object:
+        return {"ref": str(message.id), "id": f"P{message.id.hex}"}
 
-def judged(batch: Batch, payload: object) -> Mapping[UUID, Result]:
-    return Post("http://127.0.0.1:1").judge(Reply(200, {}, json.dumps(payload).encode()), batch)
+    def refused(self, message: Outgoing, /) -> object:
+        return {"ref": str(message.id)}
 
+    def found(self, *messages: Handed) -> object:
+        return {"results": [{"id": "P1", "ref": str(m.id), "state": "here"} for m in messages]}
 
-# --- many messages a request ----------------------------------------------------------------------
+    def report(self, message_id: UUID, word: str = "", /) -> Callback:
+        return called("reports", {"id": "P1", "ref": str(message_id), "state": word or "here"})
 
-
-def test_each_message_has_its_own_outcome_whatever_the_order() -> None:
-    batch = a_batch(3)
-    answer = results_for(batch)
-    del answer["results"][1]["id"]
-    answer["results"].reverse()
-
-    results = judged(batch, answer)
-
-    assert results == {
-        batch.messages[0].id: Accepted(f"P{batch.messages[0].id.hex}"),
-        batch.messages[1].id: Refused("no", "no"),
-        batch.messages[2].id: Accepted(f"P{batch.messages[2].id.hex}"),
-    }
+    def inbound(self, sender: str, text: str, /) -> Callback:
+        return called("inbound", {"id": "P2", "by": sender, "said": text})
 
 
-def test_a_message_the_answer_leaves_out_is_of_unknown_outcome() -> None:
-    batch = a_batch(3)
-    answer = results_for(batch)
-    del answer["results"][1]
-
-    results = judged(batch, answer)
-
-    assert isinstance(results[batch.messages[0].id], Accepted)
-    assert isinstance(results[batch.messages[1].id], Unclear)
-    assert isinstance(results[batch.messages[2].id], Accepted)
-
-
-def test_an_answer_about_somebody_else_s_message_is_dropped_and_reported(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    batch = a_batch(2)
-    answer = results_for(batch)
-    answer["results"].append({"ref": str(uuid4()), "id": "P1"})
-
-    with StandIn(says(200, answer)) as carrier:
-        results = sent(Post(carrier.address), batch)
-
-    assert results.keys() == {message.id for message in batch.messages}
-    (record,) = [r for r in caplog.records if r.message == "provider_foreign_results"]
-    assert record.levelno == logging.ERROR
-    assert vars(record)["count"] == 1
-
-
-def test_an_answer_lost_makes_the_whole_batch_unknown() -> None:
-    batch = a_batch(3)
-    with StandIn(says(502, b"")) as carrier:
-        results = sent(Post(carrier.address), batch)
-
-    assert len(results) == 3
-    assert all(isinstance(result, Unclear) for result in results.values())
+def called(door: signing.Door, result: dict[str, str]) -> Callback:
+    url = signing.door_with_token("post", door, "post:acme")
+    return Callback(url, {}, json.dumps({"results": [result]}).encode(), "application/json")
 
 
 # --- defects --------------------------------------------------------------------------------------
@@ -153,18 +163,40 @@ def test_an_answer_lost_makes_the_whole_batch_unknown() -> None:
 def test_a_defect_in_a_provider_is_logged_by_kind_and_place_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    class Hasty(Post):
+        def parse(self, _reply: Reply, _payload: Any, batch: Batch) -> Mapping[UUID, Result]:
+            raise ValueError(f"{batch.messages[0].recipient} {batch.text}")
+
     batch = a_batch()
     recipient = batch.messages[0].recipient
 
-    results = judged(batch, {"results": [{"ref": f"{recipient} {TEXT}"}]})
+    results = Hasty("http://127.0.0.1:1").judge(Reply(200, {}, b"{}"), batch)
 
     assert isinstance(results[batch.messages[0].id], Unclear)
     (record,) = caplog.records
     assert record.message == "provider_answer_not_parsed"
     assert vars(record)["error"] == "ValueError"
-    assert vars(record)["where"].startswith("uuid.py:")
+    assert vars(record)["where"].startswith("test_base.py:")
     assert record.exc_info is None
     assert recipient not in str(vars(record))
+
+
+def test_a_defect_in_a_look_up_is_logged_by_kind_and_place_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Hasty(Post):
+        def build_look_up(self, handed: Handed) -> Request:
+            raise ValueError(f"{handed.recipient} {handed.text}")
+
+    handed = handed_over()
+
+    with pytest.raises(LookUpFailed, match="could not be built"):
+        asked(Hasty("http://127.0.0.1:1"), handed)
+
+    (record,) = caplog.records
+    assert record.message == "provider_look_up_not_built"
+    assert vars(record)["error"] == "ValueError"
+    assert handed.recipient not in str(vars(record))
 
 
 class Broken(Provider):
@@ -187,6 +219,19 @@ def test_nothing_escapes_from_a_send_and_every_message_is_of_unknown_outcome() -
 
     assert results.keys() == {message.id for message in batch.messages}
     assert all(isinstance(result, Unclear) for result in results.values())
+
+
+def test_a_provider_without_a_carrier_is_called_by_nobody() -> None:
+    callback = called("reports", {"id": "P1"})
+    provider = Broken(Credential("x"))
+
+    assert not provider.verify(callback)
+    with pytest.raises(InvalidReport, match="sends no reports"):
+        provider.read_reports(callback)
+    with pytest.raises(InvalidReport, match="receives no messages"):
+        provider.read_inbound(callback)
+    with pytest.raises(LookUpFailed, match="broken cannot be asked"):
+        asked(provider, handed_over())
 
 
 def test_a_missing_hook_names_itself() -> None:

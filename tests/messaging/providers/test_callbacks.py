@@ -51,7 +51,7 @@ def test_a_form_is_read(content_type: str) -> None:
         pytest.param(b"a=1&a=2", FORM, id="two values"),
     ],
 )
-def test_an_unreadable_form_is_refused(body: bytes, content_type: str) -> None:
+def test_B82_an_unreadable_form_is_refused(body: bytes, content_type: str) -> None:
     with pytest.raises(InvalidReport):
         _ = form(body, content_type).form
 
@@ -64,6 +64,63 @@ def test_no_body_makes_reading_fail_otherwise(body: bytes) -> None:
         return
     assert all("\x00" not in name + value for name, value in fields.items())
     assert "".join(name + value for name, value in fields.items()).encode() is not None
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+def as_json(body: bytes, content_type: str = "application/json") -> Callback:
+    return Callback("https://sms.example.org/r", {}, body, content_type)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "Application/JSON; charset=utf-8", " application/json "]
+)
+def test_the_results_of_a_json_body_are_read(content_type: str) -> None:
+    callback = as_json('{"results": [{"a": "ñ☕"}, {}], "n": 2}'.encode(), content_type)
+
+    assert callback.results == ({"a": "ñ☕"}, {})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"results": [] ' + b" " * 262_144 + b"}", id="over 256 kB"),
+        pytest.param(b'{"results": [' + b"{}," * 100 + b"{}]}", id="101 results"),
+        pytest.param(b'{"results": [{"a": ' + b"[" * 32 + b"]" * 32 + b"}]}", id="33 levels"),
+        pytest.param(b"[" * 100_000, id="deep"),
+        pytest.param(b'{"results": [{"a": "\\u0000"}]}', id="NUL"),
+        pytest.param(b'{"results": [{"\\u0000": 1}]}', id="NUL in a name"),
+        pytest.param(b'{"results": [{"a": "\\ud800"}]}', id="half a surrogate pair"),
+        pytest.param(b'{"results": [{"a": "\xff"}]}', id="bad UTF-8"),
+        pytest.param(b'{"results": [{"a": NaN}]}', id="NaN"),
+        pytest.param(b'{"results": [{"a": -1e999}]}', id="1e999"),
+        pytest.param(b'{"results": [{"a": ' + b"9" * 5_000 + b"}]}", id="huge number"),
+        pytest.param(b'{"results": [1]}', id="no objects"),
+        pytest.param(b'{"results": {}}', id="no list"),
+        pytest.param(b"[]", id="top-level list"),
+        pytest.param(b"", id="empty"),
+    ],
+)
+def test_B82_unreadable_json_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidReport):
+        _ = as_json(body).results
+
+
+@pytest.mark.parametrize("content_type", [FORM, "", "text/json", "application/xml"])
+def test_B82_what_does_not_say_that_it_is_json_is_not_read(content_type: str) -> None:
+    with pytest.raises(InvalidReport):
+        _ = as_json(b'{"results": []}', content_type).results
+
+
+def test_a_body_within_its_limits_is_read() -> None:
+    deep = b'{"results": [{"a": ' + b"[" * 29 + b"]" * 29 + b"}]}"
+    many = b'{"results": [' + b"{}," * 99 + b"{}]}"
+    large = b'{"results": []' + b" " * (256 * 1024 - 15) + b"}"
+
+    assert len(as_json(deep).results) == 1
+    assert len(as_json(many).results) == 100
+    assert as_json(large).results == ()
 
 
 # --- our own mark ---------------------------------------------------------------------------------
@@ -102,7 +159,7 @@ def test_no_query_makes_it_fail(message: str, signature: str) -> None:
     assert not signing.verify(uuid4(), signature)
 
 
-def test_a_new_key_still_knows_the_old_one_s_signatures(settings: Any) -> None:
+def test_S62_a_new_key_still_knows_the_old_one_s_signatures(settings: Any) -> None:
     message_id = uuid4()
     settings.SECRET_KEY = "old" * 20
     url = signing.callback_url("twilio", message_id)
@@ -115,7 +172,7 @@ def test_a_new_key_still_knows_the_old_one_s_signatures(settings: Any) -> None:
     assert from_url(url) is None
 
 
-def test_the_signature_serves_no_other_purpose(settings: Any) -> None:
+def test_S62_the_signature_serves_no_other_purpose(settings: Any) -> None:
     import base64
     import hashlib
     import hmac

@@ -11,11 +11,15 @@ from messaging import providers
 from messaging.providers import registry
 from messaging.providers.base import InvalidProviderURL
 from messaging.providers.credentials import ProviderURL
+from messaging.providers.infobip import Infobip
 from messaging.providers.memory import Memory
 from messaging.providers.twilio import Twilio
+from messaging.providers.vonage import Vonage
 
 ACCOUNT = "AC" + "0a" * 16
 SECRET = "t0ken-0f-acme"
+INFOBIP = f"infobip://acme:{SECRET}@x1y2z3.api.infobip.com?from=Acme"
+VONAGE = f"vonage://a1b2c3d4:{SECRET}@api.nexmo.com?from=Acme&signature_secret=si%2Bgn-{SECRET}"
 GOOD = f"twilio://{ACCOUNT}:{SECRET}@api.twilio.com?from=%2B15005550006"
 
 
@@ -44,6 +48,7 @@ def test_what_is_left_out_has_a_default(settings: Any) -> None:
     (provider,) = providers.configured()
 
     assert (provider.rate, provider.concurrency) == (None, 50)
+    assert (provider.weight, provider.countries) == (1, frozenset())
     assert not provider.simulated
 
 
@@ -62,18 +67,78 @@ def test_the_same_objects_come_every_time(settings: Any) -> None:
     assert first is not again
 
 
-def test_the_first_that_carries_it_is_chosen(settings: Any) -> None:
-    settings.SMS_PROVIDERS = [GOOD, "console://"]
+def test_all_that_carry_it_there_are_candidates_in_their_order(settings: Any) -> None:
+    settings.SMS_PROVIDERS = [f"{GOOD}&countries=CO,MX", INFOBIP, "console://?countries=MX"]
 
-    assert providers.choose(kind="SMS").name == f"twilio:{ACCOUNT}"
-    assert providers.choose(kind="FLASH").name == "console:local"
+    def names(**wanted: str) -> list[str]:
+        return [provider.slug for provider in providers.candidates(**wanted)]
+
+    assert names(kind="SMS") == ["twilio", "infobip", "console"]
+    assert names(kind="SMS", country="CO") == ["twilio", "infobip"]
+    assert names(kind="SMS", country="MX") == ["twilio", "infobip", "console"]
+    assert names(kind="SMS", country="ZZ") == ["infobip"]
+    assert names(kind="FLASH", country="MX") == ["infobip", "console"]
+
+
+def test_a_country_nobody_carries_to_is_said(settings: Any) -> None:
+    settings.SMS_PROVIDERS = [f"{GOOD}&countries=CO,MX"]
+
+    with pytest.raises(providers.NoProvider, match="carries SMS to US"):
+        providers.candidates(kind="SMS", country="US")
+    with pytest.raises(providers.NoProvider, match="carries FLASH"):
+        providers.candidates(kind="FLASH", country="CO")
+
+
+def test_the_countries_of_a_kind_are_those_of_all_its_providers(settings: Any) -> None:
+    settings.SMS_PROVIDERS = [f"{GOOD}&countries=CO,MX", f"{INFOBIP}&countries=PE"]
+    assert providers.countries("SMS") == frozenset({"CO", "MX", "PE"})
+    assert providers.countries("FLASH") == frozenset({"PE"})
+
+    settings.SMS_PROVIDERS = [f"{GOOD}&countries=CO,MX", INFOBIP]
+    assert providers.countries("SMS") is None
+    with pytest.raises(providers.NoProvider):
+        providers.countries("PIGEON")
+
+
+def test_a_provider_is_found_by_its_name_while_it_stands_there(settings: Any) -> None:
+    settings.SMS_PROVIDERS = [GOOD, INFOBIP]
+
+    assert providers.by_name("infobip:acme") is providers.configured()[1]
+    assert providers.by_name("infobip") is None
+    assert providers.by_name("infobip:carla") is None
+
+
+def test_an_entry_of_infobip_is_read(settings: Any) -> None:
+    settings.PRODUCTION = True
+    settings.SMS_PROVIDERS = [f"{INFOBIP}&weight=3&countries=CO,%20MX&rate=50"]
+
+    (provider,) = providers.configured()
+
+    assert isinstance(provider, Infobip)
+    assert provider.name == "infobip:acme"
+    assert (provider.weight, provider.countries) == (3, frozenset({"CO", "MX"}))
+    assert (provider.rate, provider.max_batch) == (50, 100)
+    assert not provider.simulated
+
+
+def test_an_entry_of_vonage_is_read(settings: Any) -> None:
+    settings.PRODUCTION = True
+    settings.SMS_PROVIDERS = [f"{VONAGE}&previous_signature_secret=old&rate=30"]
+
+    (provider,) = providers.configured()
+
+    assert isinstance(provider, Vonage)
+    assert provider.name == "vonage:a1b2c3d4"
+    assert provider.credential.token == SECRET
+    assert (provider.rate, provider.max_batch, provider.lookup) == (30, 1, False)
+    assert not provider.simulated
 
 
 def test_a_kind_nobody_carries_is_said(settings: Any) -> None:
     settings.SMS_PROVIDERS = [GOOD]
 
     with pytest.raises(providers.NoProvider, match="FLASH"):
-        providers.choose(kind="FLASH")
+        providers.candidates(kind="FLASH")
     with pytest.raises(providers.NoProvider, match="FLASH"):
         providers.limits("FLASH")
 
@@ -104,7 +169,7 @@ def test_all_credentials_of_a_carrier_are_found(settings: Any) -> None:
         (f"{ACCOUNT}:{SECRET}@api.twilio.com", "begin with the name"),
         (
             f"pigeon://{ACCOUNT}:{SECRET}@post",
-            "no such provider; there are console, memory, twilio",
+            "no such provider; there are console, infobip, memory, twilio, vonage",
         ),
         (GOOD.replace(SECRET, ""), "token is missing"),
         (GOOD.replace(ACCOUNT, "ACME"), "32 hexadecimal digits"),
@@ -120,6 +185,8 @@ def test_all_credentials_of_a_carrier_are_found(settings: Any) -> None:
         (f"{GOOD}&countries=co", "`countries`"),
         (f"{GOOD}&countries=CO,COL", "`countries`"),
         (f"{GOOD}&countries=CO;MX", "`countries`"),
+        (f"{GOOD}&countries=CO,XX", "`countries`"),
+        (f"{GOOD}&countries=57", "`countries`"),
         (f"{GOOD}&weight=0", "`weight`"),
         (f"{GOOD}&weight=2.5", "`weight`"),
         (f"{GOOD}&ratte=1", "does not know: ratte"),
@@ -139,11 +206,35 @@ def test_all_credentials_of_a_carrier_are_found(settings: Any) -> None:
         (f"{GOOD}&base_url=nonsense", "host and port alone"),
         (GOOD.replace(SECRET, f"a/{SECRET}"), "percent-encode"),
         (GOOD.replace(SECRET, f"a#{SECRET}"), "percent-encode"),
+        (INFOBIP.replace("acme", ""), "account must be a name"),
+        (INFOBIP.replace("acme", "ac%20me"), "account must be a name"),
+        (INFOBIP.replace(f":{SECRET}", ""), "API key is missing"),
+        (INFOBIP.partition("?")[0], "needs a sender"),
+        (INFOBIP.replace("Acme", "Acme%20y%20compania"), "needs a sender"),
+        (INFOBIP.replace("from=Acme", "from=12"), "needs a sender"),
+        (f"{INFOBIP}&previous_token={SECRET}", "does not know: previous_token"),
+        (INFOBIP.replace("api.infobip.com", "api.infobip.com.evil.example"), "not one of the"),
+        (INFOBIP.replace("x1y2z3.", "a.b."), "not one of the provider's"),
+        (INFOBIP.replace("x1y2z3.api", "evil"), "not one of the provider's"),
+        (f"{INFOBIP}&base_url=http://10.0.0.1", "not one of the provider's"),
+        (VONAGE.replace("a1b2c3d4", ""), "account must be the API key"),
+        (VONAGE.replace("a1b2c3d4", "a1-b2"), "account must be the API key"),
+        (VONAGE.replace(f":{SECRET}@", "@"), "API secret is missing"),
+        (VONAGE.replace("from=Acme&", ""), "needs a sender"),
+        (VONAGE.partition("&")[0], "`signature_secret` is missing"),
+        (f"{VONAGE}&previous_token={SECRET}", "does not know: previous_token"),
+        (VONAGE.replace("api.nexmo.com", "rest.nexmo.com"), "not one of the provider's"),
+        (
+            VONAGE.replace("api.nexmo.com", "api.nexmo.com.evil.example"),
+            "not one of the provider's",
+        ),
+        (VONAGE.replace("api.nexmo", "api-evil.nexmo"), "not one of the provider's"),
+        (f"{VONAGE}&base_url=http://10.0.0.1", "not one of the provider's"),
         (f"twilio://{ACCOUNT}:{SECRET}@[api.twilio.com?from=1", "cannot be read"),
         (f"twilio://{ACCOUNT}@api.twilio.com:{SECRET}?from=1", "cannot be read"),
     ],
 )
-def test_a_wrong_url_is_refused_in_words_without_its_secret(
+def test_S66_a_wrong_url_is_refused_in_words_without_its_secret(
     settings: Any, url: str, said: str
 ) -> None:
     settings.SMS_PROVIDERS = ["memory://one", url]
@@ -156,7 +247,7 @@ def test_a_wrong_url_is_refused_in_words_without_its_secret(
     assert SECRET not in repr(caught.value)
 
 
-def test_what_could_not_be_read_is_not_repeated_by_its_cause() -> None:
+def test_S66_what_could_not_be_read_is_not_repeated_by_its_cause() -> None:
     with pytest.raises(InvalidProviderURL) as caught:
         ProviderURL.parse(f"twilio://{ACCOUNT}@api.twilio.com:{SECRET}", production=False)
 
@@ -171,28 +262,37 @@ def test_one_account_stands_in_one_entry(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9000", "localhost", "[::1]:9000"])
-def test_this_machine_stands_in_for_a_carrier_outside_production_only(
+def test_S65_this_machine_stands_in_for_a_carrier_outside_production_only(
     settings: Any, host: str
 ) -> None:
-    settings.SMS_PROVIDERS = [f"{GOOD}&base_url=http://{host}"]
-    assert providers.configured()[0].simulated
+    for url in (GOOD, INFOBIP, VONAGE):
+        settings.PRODUCTION = False
+        settings.SMS_PROVIDERS = [f"{url}&base_url=http://{host}"]
+        assert providers.configured()[0].simulated
 
-    settings.PRODUCTION = True
-    with pytest.raises(InvalidProviderURL, match="outside production only"):
-        providers.configured()
+        settings.PRODUCTION = True
+        with pytest.raises(InvalidProviderURL, match="outside production only"):
+            providers.configured()
 
 
 @pytest.mark.parametrize(
-    "host", ["api.twilio.com", "api.ie1.twilio.com", "api.sydney.au1.twilio.com"]
+    "url",
+    [
+        *(
+            GOOD.replace("api.twilio.com", host)
+            for host in ("api.twilio.com", "api.ie1.twilio.com", "api.sydney.au1.twilio.com")
+        ),
+        *(VONAGE.replace("@api.", f"@{host}.") for host in ("api", "api-eu", "api-us", "api-ap")),
+    ],
 )
-def test_every_region_of_the_carrier_may_be_called(settings: Any, host: str) -> None:
+def test_S65_every_region_of_the_carrier_may_be_called(settings: Any, url: str) -> None:
     settings.PRODUCTION = True
-    settings.SMS_PROVIDERS = [GOOD.replace("api.twilio.com", host)]
+    settings.SMS_PROVIDERS = [url]
 
     assert not providers.configured()[0].simulated
 
 
-def test_nothing_of_a_url_shows_in_what_is_read_from_it() -> None:
+def test_S66_nothing_of_a_url_shows_in_what_is_read_from_it() -> None:
     url = ProviderURL.parse(f"{GOOD}&previous_token={SECRET}", production=False)
 
     assert SECRET not in repr(url)

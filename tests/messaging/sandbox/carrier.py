@@ -28,8 +28,10 @@ TOKEN = "sandbox-token"
 GOOD_FORM = {"To": "+573001112233", "From": "+15005550006", "Body": "Hola"}
 RUN = (
     "import sys; from messaging.sandbox import server;"
+    "import pathlib;"
     "server.run(host='127.0.0.1', port=0, reports=sys.argv[1], delay=float(sys.argv[2]),"
-    " ready=lambda address: print(address, flush=True))"
+    " ready=lambda address: print(address, flush=True),"
+    " state=pathlib.Path(sys.argv[3]) if sys.argv[3:] else None)"
 )
 
 
@@ -72,6 +74,20 @@ class Carrier:
             Authorization=f"Basic {login}",
         )
 
+    def misbehave(self, *rules: dict[str, object]) -> None:
+        """Set these rules and no others."""
+        self.ask("DELETE", "/_sandbox/behaviour")
+        status, answer, _ = self.ask("POST", "/_sandbox/behaviour", json.dumps(rules))
+        assert status == 201, answer
+
+    def rules(self) -> list[dict[str, Any]]:
+        return list(self.ask("GET", "/_sandbox/behaviour")[1])
+
+    def write(self, **said: object) -> tuple[int, Any]:
+        """Let somebody write an SMS to the site."""
+        status, answer, _ = self.ask("POST", "/_sandbox/inbound", json.dumps(said))
+        return status, answer
+
     def stats(self) -> dict[str, Any]:
         return dict(self.ask("GET", "/_sandbox/stats")[1])
 
@@ -81,9 +97,11 @@ class Carrier:
 
 
 @contextmanager
-def running(reports: str = "final", delay: float = 0.05) -> Iterator[Carrier]:
+def running(
+    reports: str = "final", delay: float = 0.05, *, state: Path | None = None
+) -> Iterator[Carrier]:
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, reports, str(delay)],
+        [sys.executable, "-c", RUN, reports, str(delay), *([str(state)] if state else [])],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,

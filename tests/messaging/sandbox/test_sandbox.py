@@ -18,9 +18,9 @@ from messaging.providers.base import (
     Unavailable,
     Unclear,
 )
-from messaging.sandbox.behaviour import MAGIC
-from messaging.sandbox.record import Record
-from messaging.sandbox.twilio import segments
+from messaging.sandbox.behaviour import MAGIC, PRESETS
+from messaging.sandbox.record import Record, Shared
+from messaging.sandbox.segments import segments
 from tests.messaging.providers.stand_in import StandIn, says
 from tests.messaging.sandbox.carrier import (
     ACCOUNT,
@@ -31,6 +31,8 @@ from tests.messaging.sandbox.carrier import (
     callbacks,
     until,
 )
+
+SHARED = Shared("twilio", ACCOUNT, "+15005550006", "Hola")
 
 # --- taking messages ------------------------------------------------------------------------------
 
@@ -226,8 +228,11 @@ def test_the_document_has_every_magic_number() -> None:
 
     for area, behaviour in MAGIC.items():
         (row,) = [line for line in document.splitlines() if f"+1 {area} 555 01" in line]
-        assert str(behaviour.code or behaviour.final_code) in row
-        assert str(behaviour.status) in row
+        dash = "\N{EN DASH}"
+        answers = not (behaviour.closes or behaviour.delay)
+        assert str(behaviour.code or behaviour.final_code or "") in row
+        assert f"| {behaviour.status or 201 if answers else dash} |" in row
+        assert f"`{next(name for name in PRESETS if PRESETS[name] is behaviour)}`" in row
 
 
 # --- the record -----------------------------------------------------------------------------------
@@ -263,8 +268,13 @@ def test_a_reset_forgets_everything_but_no_id_comes_twice(carrier: Carrier) -> N
 
     carrier.ask("POST", "/_sandbox/reset")
 
-    empty = {"sent": 0, "pending": 0, "failed": 0, "lastFailure": ""}
-    assert carrier.stats() == {"accepted": 0, "doubled": 0, "reports": empty}
+    assert carrier.stats() == {
+        "accepted": 0,
+        "doubled": 0,
+        "refused": 0,
+        "requests": {"total": 0, "now": 0, "peak": 0, "answers": {}, "paths": {}},
+        "reports": {"sent": 0, "pending": 0, "failed": 0, "lastFailure": ""},
+    }
     assert carrier.accepted() == []
     _, result = carrier.send("+573001112233")
     assert isinstance(result, Accepted)
@@ -277,7 +287,7 @@ def test_a_message_takes_little_memory() -> None:
     tracemalloc.start()
     try:
         for message_id in ids:
-            record.add("+573001112233", message_id)
+            record.add("+573001112233", message_id, SHARED)
         used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -289,14 +299,14 @@ def test_a_message_takes_little_memory() -> None:
 def test_ids_that_overlap_are_not_taken_for_the_same() -> None:
     record = Record()
     whole = uuid4().hex + uuid4().hex
-    record.add("+573001112233", whole[:32])
-    record.add("+573001112233", whole[32:])
+    record.add("+573001112233", whole[:32], SHARED)
+    record.add("+573001112233", whole[32:], SHARED)
     record._seen.add(hash(bytes.fromhex(whole[16:48])))  # as if two hashes were equal
 
-    record.add("+573001112233", whole[16:48])
+    record.add("+573001112233", whole[16:48], SHARED)
     assert record.doubled == 0
 
-    record.add("+573001112233", whole[16:48])
+    record.add("+573001112233", whole[16:48], SHARED)
     assert record.doubled == 1
 
 
@@ -316,3 +326,11 @@ def test_ids_that_overlap_are_not_taken_for_the_same() -> None:
 )
 def test_segments_are_counted_apart(text: str, count: int) -> None:
     assert segments(text) == count
+
+
+def test_a_record_with_many_texts_keeps_each_once() -> None:
+    record = Record()
+    for number in range(100):
+        record.add("+573001112233", None, Shared("twilio", ACCOUNT, "x", f"Hola {number % 10}"))
+
+    assert len({id(one.shared) for one in record.acceptances()}) == 10

@@ -49,7 +49,9 @@ def command(*options: str, folder: Path) -> "Iterator[subprocess.Popen[str]]":
 def test_the_command_serves_without_a_database_and_stops_in_order(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    with command("--port", "0", "--delay", "60", folder=tmp_path) as process:
+    owed = tmp_path / "owed"
+    options = ("--port", "0", "--delay", "60", "--state", str(owed))
+    with command(*options, folder=tmp_path) as process:
         assert process.stdout is not None
         assert select.select([process.stdout], [], [], 60)[0]
         said = process.stdout.readline()
@@ -63,6 +65,7 @@ def test_the_command_serves_without_a_database_and_stops_in_order(
     assert isinstance(result, Accepted)
     assert process.returncode == 0
     assert errors == ""
+    assert owed.stat().st_size
 
 
 @pytest.mark.parametrize(
@@ -72,6 +75,7 @@ def test_the_command_serves_without_a_database_and_stops_in_order(
         (("--host", "carrier.example"), "not a loopback address"),
         (("--delay", "-1"), "--delay must be"),
         (("--delay", "nan"), "--delay must be"),
+        (("--state", "/nowhere/owed"), "--state: there is no folder /nowhere; create it first."),
         (("--port", "70000"), "choose another --port"),
         (("--port", "{taken}"), "choose another --port"),
     ],

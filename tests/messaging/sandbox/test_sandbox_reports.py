@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from messaging.providers.base import Accepted
 from tests.messaging.providers.stand_in import Answer, StandIn, says
 from tests.messaging.sandbox.carrier import (
     Carrier,
@@ -100,3 +101,74 @@ def test_a_reset_drops_the_reports_that_wait() -> None:
 
     assert web.requests == []
     assert (stats["pending"], stats["sent"]) == (0, 0)
+
+
+# --- as a rule says -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"reports": ["delivered", "sent"]}, ["delivered", "sent"]),
+        ({"preset": "reordered_reports"}, ["delivered", "sent"]),
+        ({"preset": "contradicting_reports"}, ["delivered", "failed:30008"]),
+        ({"reports": ["failed:30008", "delivered"]}, ["failed:30008", "delivered"]),
+        ({"reports": ["delivered", "delivered"]}, ["delivered", "delivered"]),
+        ({"reports": ["teleported"]}, ["teleported"]),
+        ({"reports": ["undelivered:99999"]}, ["undelivered:99999"]),
+        ({"preset": "doubled_reports"}, ["delivered"] * 3),
+        ({"copies": 100}, ["delivered"] * 100),
+        ({"preset": "broken_taken"}, ["delivered"]),
+    ],
+)
+def test_reports_come_as_the_rule_says(
+    carrier: Carrier, rule: dict[str, object], words: list[str]
+) -> None:
+    carrier.misbehave(rule)
+
+    with StandIn(says(204)) as web:
+        message_id, _ = carrier.send("+573001112233", web=web.address)
+        until(lambda: len(web.requests) == len(words))
+        until(lambda: carrier.stats()["reports"]["pending"] == 0)
+
+    told = callbacks(web)
+    assert [
+        ":".join(filter(None, (one.form["MessageStatus"], one.form.get("ErrorCode"))))
+        for one in told
+    ] == words
+    assert {one.message_id for one in told} == {message_id}
+    assert all(carrier.provider.verify(one) for one in told)
+
+
+def test_a_report_is_left_out_late_forged_or_about_nobody(carrier: Carrier) -> None:
+    carrier.misbehave(
+        {"preset": "no_reports", "to": "+573000000001"},
+        {"lag": 3600, "to": "+573000000002"},
+        {"preset": "forged_report", "to": "+573000000003"},
+        {"preset": "stray_report", "to": "+573000000004"},
+    )
+
+    with StandIn(says(204)) as web:
+        for number in range(1, 5):
+            carrier.send(f"+57300000000{number}", web=web.address)
+        until(lambda: len(web.requests) == 2)
+
+    assert carrier.stats()["reports"]["pending"] == 1
+    told = {one.form["To"][-1]: one for one in callbacks(web)}
+    assert set(told) == {"3", "4"}
+    assert not carrier.provider.verify(told["3"])
+    assert carrier.provider.verify(told["4"])
+    assert told["4"].message_id is None
+    assert told["4"].form["MessageSid"] not in {row["id"] for row in carrier.accepted()}
+
+
+def test_an_early_report_is_answered_before_the_message_is(carrier: Carrier) -> None:
+    carrier.misbehave({"preset": "early_report"})
+
+    with StandIn(says(204)) as web:
+        _, result = carrier.send("+573001112233", web=web.address)
+        seen = len(web.requests)
+
+    assert isinstance(result, Accepted)
+    assert seen == 1
+    until(lambda: carrier.stats()["reports"]["sent"] == 1)

@@ -1,4 +1,4 @@
-"""Twilio's delivery reports: whose they are, and what they say."""
+"""Twilio's callbacks: whose they are, and what they say."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ from messaging.providers import signing
 from messaging.providers.base import Callback, Credential, InvalidReport, Report
 from messaging.providers.twilio import Twilio
 from messaging.providers.twilio.words import STATUSES
-from tests.messaging.providers.test_twilio import ACCOUNT, SID, TOKEN, twilio
+from tests.messaging.providers.test_twilio import ACCOUNT, SENDER, SID, TOKEN, twilio
 
 URL_OF_REPORTS = "https://sms.example.org/api/providers/twilio/reports"
 
@@ -52,7 +52,7 @@ def callback(
     )
 
 
-def test_the_signature_is_the_one_twilio_documents() -> None:
+def test_S60_the_signature_is_the_one_twilio_documents() -> None:
     # The example of twilio.com/docs/usage/security: its URL, its fields, its token.
     documented = Callback(
         url="https://mycompany.com/myapp.php?foo=1&bar=2",
@@ -80,7 +80,7 @@ def test_a_report_twilio_signed_is_believed() -> None:
 
 
 @pytest.mark.parametrize("token", [TOKEN, "the-old-token"])
-def test_both_tokens_are_believed_during_a_rotation(token: str) -> None:
+def test_S60_both_tokens_are_believed_during_a_rotation(token: str) -> None:
     assert twilio().verify(callback(token=token))
 
 
@@ -94,11 +94,11 @@ def test_both_tokens_are_believed_during_a_rotation(token: str) -> None:
         ("http://127.0.0.1/r?", "http://127.0.0.1:80/r"),
     ],
 )
-def test_a_url_signed_with_or_without_its_port_is_believed(ours: str, theirs: str) -> None:
+def test_S60_a_url_signed_with_or_without_its_port_is_believed(ours: str, theirs: str) -> None:
     assert twilio().verify(callback(url=ours, signed_url=theirs))
 
 
-def test_nobody_else_is_believed() -> None:
+def test_S60_nobody_else_is_believed() -> None:
     good = callback()
     proof = good.header("X-Twilio-Signature")
 
@@ -121,7 +121,7 @@ def test_without_a_token_nobody_is_believed() -> None:
     assert not provider.verify(callback(token=""))
 
 
-def test_a_json_body_counts_by_its_digest_in_the_url() -> None:
+def test_S60_a_json_body_counts_by_its_digest_in_the_url() -> None:
     body = b'{"a": 1}'
     url = f"{URL_OF_REPORTS}?bodySHA256={hashlib.sha256(body).hexdigest()}"
     proof = {"X-Twilio-Signature": signed_by_twilio(url, {}, TOKEN)}
@@ -131,7 +131,7 @@ def test_a_json_body_counts_by_its_digest_in_the_url() -> None:
     assert not twilio().verify(Callback(url, {}, body, "application/json"))
 
 
-def test_a_body_the_signature_does_not_cover_is_not_believed() -> None:
+def test_S60_a_body_the_signature_does_not_cover_is_not_believed() -> None:
     proof = {"X-Twilio-Signature": signed_by_twilio(URL_OF_REPORTS, {}, TOKEN)}
 
     assert not twilio().verify(Callback(URL_OF_REPORTS, proof, b'{"a": 1}', "application/json"))
@@ -177,8 +177,9 @@ def test_a_report_is_read_in_our_words() -> None:
 @pytest.mark.parametrize(
     ("word", "status"),
     [
-        ("queued", ""),
-        ("sending", ""),
+        ("accepted", "SENT"),
+        ("queued", "SENT"),
+        ("sending", "SENT"),
         ("sent", "SENT"),
         ("delivered", "DELIVERED"),
         ("READ", "DELIVERED"),
@@ -200,7 +201,7 @@ def test_an_unknown_word_moves_nothing_and_is_kept(word: str) -> None:
     assert report.raw["MessageStatus"] == word
 
 
-def test_an_opt_out_in_a_report_is_told_apart() -> None:
+def test_S32_an_opt_out_in_a_report_is_told_apart() -> None:
     fields = {"MessageSid": SID, "MessageStatus": "failed", "ErrorCode": "21610"}
 
     (report,) = twilio().read_reports(callback(fields))
@@ -238,3 +239,34 @@ def test_a_report_names_our_message_only_where_we_signed_it() -> None:
     assert known.message_id == message_id
     assert forged.message_id is None
     assert without.message_id is None
+
+
+# --- what people write ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "keyword"), [("STOP", "STOP"), ("START", "START"), ("help", "HELP"), ("PIZZA", "")]
+)
+def test_twilio_s_own_reading_of_a_keyword_is_kept(word: str, keyword: str) -> None:
+    fields = {"MessageSid": SID, "From": "+573001112233", "Body": "baja", "OptOutType": word}
+
+    (inbound,) = twilio().read_inbound(callback(fields, url=twilio().inbound_url))
+
+    assert inbound.keyword == keyword
+
+
+def test_a_picture_without_a_word_is_a_message() -> None:
+    fields = {"MessageSid": "MM" + "1b" * 16, "From": "+573001112233", "Body": "", "To": SENDER}
+
+    (inbound,) = twilio().read_inbound(callback(fields, url=twilio().inbound_url))
+
+    assert (inbound.text, inbound.recipient) == ("", SENDER)
+
+
+@pytest.mark.parametrize("missing", ["MessageSid", "From", "Body"])
+def test_a_message_without_id_sender_or_text_is_refused(missing: str) -> None:
+    fields = {"MessageSid": SID, "From": "+573001112233", "Body": "baja"}
+    del fields[missing]
+
+    with pytest.raises(InvalidReport):
+        twilio().read_inbound(callback(fields, url=twilio().inbound_url))
