@@ -1,12 +1,15 @@
 """Every error the API can answer, on one screen: what went wrong in the domain → status and code."""
 
 import logging
+import time
 from http import HTTPStatus
+from math import inf
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views import defaults
@@ -20,7 +23,7 @@ from accounts import roles, sessions, terms
 from accounts.doors import parsers
 from accounts.doors.schema import phrase
 from billing import ledger
-from messaging import broadcasts, webhooks
+from messaging import broadcasts, idempotency, run_control, webhooks
 from messaging.providers.callbacks import InvalidReport
 
 log = logging.getLogger(__name__)
@@ -52,6 +55,11 @@ TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     broadcasts.CountryNotAllowed: (400, "4002"),
     broadcasts.TextTooLong: (400, "4003"),
     broadcasts.AudienceTooLarge: (400, "4004"),
+    idempotency.InvalidKey: (400, "4000"),
+    idempotency.KeyStillRunning: (409, "4010"),
+    idempotency.KeyUsedForAnother: (422, "4011"),
+    idempotency.SentJustNow: (409, "4014"),
+    run_control.StateDoesNotAllow: (409, "4013"),
     ledger.InsufficientCredits: (402, "3001"),
     broadcasts.ContactsKeepChanging: (503, "4090"),
     broadcasts.AcceptanceUnknown: (503, "4090"),
@@ -67,6 +75,8 @@ _UNAVAILABLE: Final = gettext_lazy(
     "The service cannot reach its database right now. Try again in a few seconds."
 )
 RETRY_AFTER: Final = 5  # seconds, where nobody knows better
+
+_told_at: Final[dict[str, float]] = {}  # the last reason for a 503 that was logged
 
 # Where a library's own words do not say what to do next.
 MESSAGES: Final[dict[type[Exception], Any]] = {
@@ -122,13 +132,27 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
             "shortfall": error.shortfall,
         }
     elif isinstance(error, DatabaseError | InterfaceError):
-        log.warning("database_unavailable", extra={"error": type(error).__name__})
+        tell_unavailable(error)
     response = Response(_body(status, code, message, **extras), status=status)
     _add_headers(response, error, status)
     if (request := context.get("request")) is not None:
         # Whatever the view itself would write: YAML, HTML, CSV.
         request.accepted_renderer, request.accepted_media_type = JSONRenderer(), "application/json"
     return response
+
+
+def tell_unavailable(error: Exception) -> None:
+    """Log why, in the words of libpq or the server: they name host, role and database, and no password.
+
+    An outage meets every request: the same reason is told once a second.
+    """
+    because, now = str(error).partition("\n")[0], time.monotonic()
+    if now - _told_at.get(because, -inf) >= 1:
+        _told_at.clear()
+        _told_at[because] = now
+        log.warning(
+            "database_unavailable", extra={"error": type(error).__name__, "because": because}
+        )
 
 
 def _says_nothing(error: Exception, kind: type[Exception]) -> bool:
@@ -235,6 +259,17 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     if is_api(request):
         return _json(403, "1003", _("This is not allowed."))
     return defaults.permission_denied(request, exception)
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """Answer 503 for a database that is away, in JSON or as a page that asks nothing of it."""
+    if is_api(request):
+        response: HttpResponse = _json(503, "4090", str(_UNAVAILABLE))
+    else:
+        page = render_to_string("503.html", {"text": _UNAVAILABLE})
+        response = HttpResponse(page, status=503)
+    response["Retry-After"] = str(RETRY_AFTER)
+    return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -1,9 +1,16 @@
 """The Celery application. Each setting is here because its default loses or doubles something."""
 
+import logging
 import os
+import socket
+import sys
 from typing import Any, Final
 
 from celery import Celery, signals
+
+from config import broker
+
+log = logging.getLogger(__name__)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -12,6 +19,14 @@ QUEUES: Final = ("delivery", "reports", "chores")
 # No task outlives task_time_limit, so a message unacknowledged for this long belongs to a dead worker.
 VISIBILITY_TIMEOUT: Final = 120
 
+# A peer that vanished without a word is found out in some 20 s; by default in two hours.
+_KEEPALIVE: Final = {
+    getattr(socket, name): value
+    for name, value in {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3}.items()
+    if hasattr(socket, name)  # not on every system
+}
+
+broker.use()
 app = Celery("pregon")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
@@ -32,6 +47,7 @@ app.conf.update(
         "socket_timeout": 3,
         "socket_connect_timeout": 2,
         "socket_keepalive": True,
+        "socket_keepalive_options": _KEEPALIVE,
         "health_check_interval": 10,
         "retry_on_timeout": False,
         "max_retries": 1,
@@ -76,6 +92,28 @@ app.conf.update(
 app.autodiscover_tasks()
 
 
+@signals.celeryd_init.connect
+def _refuse_what_cannot_work(**_: Any) -> None:
+    """End a worker that could only fail at every task, with the sentences of the system checks."""
+    from django.conf import settings  # not before Django is ready
+    from django.db import DatabaseError, connection
+
+    from config import checks
+
+    if faults := checks.faults():
+        sys.stderr.write(f"{faults}\n")
+        sys.exit(1)
+    if not settings.SENDING:
+        log.warning("sending_is_off", extra={"because": "PREGON_SENDING is off"})
+    try:
+        connection.ensure_connection()
+    except (
+        DatabaseError
+    ) as error:  # it may come back; a wrong password is told apart from an outage
+        log.warning("database_away", extra={"because": str(error).partition("\n")[0]})
+    connection.close()
+
+
 @signals.setup_logging.connect
 def _keep_our_logging(**_: Any) -> None:
     """Leave the logging of `config.logging` as it is: Celery sets up none when this is connected."""
@@ -91,3 +129,11 @@ def _give_statements_a_minute(**_: Any) -> None:
     options = connections.settings["default"]["OPTIONS"]
     # Of two the last counts.
     options["options"] += f" -c statement_timeout={settings.WORKER_STATEMENT_TIMEOUT}"
+
+
+@signals.worker_ready.connect
+def _watch(sender: Any, **_: Any) -> None:
+    """End this worker should it go deaf."""
+    from config.watchdog import Watchdog  # not before Django is ready
+
+    Watchdog(sender).start()

@@ -116,7 +116,7 @@ class Layout:
         """The sandbox carrier's port: as settled by `up`, else as it follows from the path."""
         try:
             return int((self.state / "sandbox-port").read_text())
-        except FileNotFoundError:
+        except OSError:  # not settled yet; what is wrong with the folder is told where it is used
             # Below the range from which systems draw ports for outgoing connections.
             return 21_000 + int(_digest(self.state), 16) % 9_000
 

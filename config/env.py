@@ -3,13 +3,14 @@
 import ipaddress
 import logging
 import os
+import re
 import secrets
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
@@ -20,13 +21,23 @@ from config import embedded
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
+_BROKERS: Final = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps")
+_PATH: Final = re.compile(r"[\w-]+(/[\w-]+)*", re.ASCII)
+_TAKEN_PATHS: Final = frozenset({"api", "static", "healthz", "readyz"})
+
 # Of the library only the mapping that reads NAME from the file in NAME_FILE: its typed readers take a
 # secret that begins with "$" for the name of another variable.
 _values: Mapping[str, str] = FileAwareMapping()  # type: ignore[no-untyped-call] # it has no types
 
 
 def _text(name: str, default: str = "") -> str:
-    return (_values.get(name) or default).strip()
+    try:
+        return (_values.get(name) or default).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        because = error.strerror if isinstance(error, OSError) else "it holds no text"
+        raise ImproperlyConfigured(
+            f"The file that {name}_FILE names, {_values[f'{name}_FILE']}, cannot be read: {because}."
+        ) from error
 
 
 def _words(name: str) -> list[str]:
@@ -105,8 +116,10 @@ class Environment:
     secret_key: str
     secret_key_fallbacks: list[str]
     jwt_signing_key: str
+    jwt_signing_key_fallbacks: list[str]
     audit_key: str
     sms_providers: list[str]
+    stop_keywords: tuple[str, ...]
     sending: bool
     max_audience: int
     delivery_lanes: int
@@ -127,6 +140,37 @@ def _database_number(url: str, number: int) -> str:
     if url.startswith("unix:"):
         return f"{url.partition('?')[0]}?db={number}"
     return urlsplit(url)._replace(path=f"/{number}").geturl()
+
+
+def redis_address(url: str) -> str:
+    """Return the URL as redis-py reads it; empty where the server is no Redis."""
+    address = urlsplit(url)
+    if address.scheme == "redis+socket":
+        number = parse_qs(address.query).get("virtual_host", ["0"])[0]
+        return f"unix://{address.netloc}{address.path}?db={number}"
+    return url if address.scheme in {"redis", "rediss", "unix"} else ""
+
+
+def _broker_url(redis_url: str) -> str:
+    """Return the Redis of that URL as Celery reads it."""
+    address = urlsplit(redis_url)
+    if address.scheme != "unix":
+        return redis_url
+    number = parse_qs(address.query).get("db", ["0"])[0]
+    return f"redis+socket://{address.netloc}{address.path}?virtual_host={number}"
+
+
+def _require_scheme(name: str, url: str, example: str, *schemes: str) -> None:
+    """Refuse a URL of another kind by what it should begin with: the rest of it may hold a password."""
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:  # brackets that fit no address
+        scheme = ""
+    if scheme not in schemes:
+        raise ImproperlyConfigured(
+            f"{name} must begin with {', '.join(f'{scheme}://' for scheme in schemes)}. "
+            f"Write it as {example}"
+        )
 
 
 def _require_database_url(name: str, url: str) -> None:
@@ -168,13 +212,32 @@ def _time_zone() -> str:
     return name
 
 
+def _admin_path() -> str:
+    path = _text("ADMIN_PATH", "admin").strip("/")
+    if not _PATH.fullmatch(path) or path.split("/")[0] in _TAKEN_PATHS:
+        raise ImproperlyConfigured(
+            f"ADMIN_PATH is {path!r}. Name a path of letters, digits, '-' and '_' that nothing else has: "
+            f"not {', '.join(sorted(_TAKEN_PATHS))}."
+        )
+    return f"{path}/"
+
+
+def _state() -> Path:
+    state = Path(_text("PREGON_STATE") or embedded.default_state(ROOT)).absolute()
+    if os.path.lexists(state) and not os.path.isdir(state):
+        raise ImproperlyConfigured(
+            f"PREGON_STATE is {state}, which is no folder. Set it to one that you may write to."
+        )
+    return state
+
+
 def read() -> Environment:
     """Return the environment, checked.
 
     Raises: ImproperlyConfigured naming the variable and what to set it to.
     """
     production = _one_of("PREGON_ENV", "development", "production") == "production"
-    state = Path(_text("PREGON_STATE") or embedded.default_state(ROOT)).absolute()
+    state = _state()
     layout = embedded.Layout.of(state)
     port = _number("PORT", 8000, at_least=1, at_most=65_535)
     public_url = _text("PUBLIC_URL", "" if production else f"http://127.0.0.1:{port}").rstrip("/")
@@ -184,7 +247,16 @@ def read() -> Environment:
             "PUBLIC_URL must be the address carriers and people reach this site by, "
             "as https://sms.example.org"
         )
-    redis_url = _text("REDIS_URL")
+    if urlsplit(public_url).path or urlsplit(public_url).query:
+        raise ImproperlyConfigured(
+            "PUBLIC_URL has a path. This site answers at the root of a host only: "
+            f"write {scheme}://{urlsplit(public_url).netloc}"
+        )
+    redis_url, broker_url = _text("REDIS_URL"), _text("BROKER_URL")
+    if redis_url:
+        _require_scheme("REDIS_URL", redis_url, "redis://HOST:6379/0", "redis", "rediss", "unix")
+    if broker_url:
+        _require_scheme("BROKER_URL", broker_url, "redis://HOST:6379/0", *_BROKERS)
     if production and not (redis_url and _text("DATABASE_URL")):
         raise ImproperlyConfigured("Production needs DATABASE_URL and REDIS_URL.")
     timings = _one_of("PREGON_TIMINGS", "", "tenth")
@@ -221,12 +293,16 @@ def read() -> Environment:
         database_owner_url=owner_url,
         redis_url=redis_url or layout.redis_url,
         cache_url=_database_number(redis_url or layout.redis_url, 1),
-        broker_url=_text("BROKER_URL") or redis_url or layout.broker_url,
+        broker_url=broker_url or (_broker_url(redis_url) if redis_url else layout.broker_url),
         secret_key=_key("SECRET_KEY", state, production=production),
         secret_key_fallbacks=_text("SECRET_KEY_FALLBACKS").split(),
         jwt_signing_key=_key("JWT_SIGNING_KEY", state, production=production),
+        jwt_signing_key_fallbacks=_text("JWT_SIGNING_KEY_FALLBACKS").split(),
         audit_key=_key("AUDIT_KEY", state, production=production),
         sms_providers=providers,
+        stop_keywords=tuple(
+            word.strip() for word in _text("STOP_KEYWORDS").split(",") if word.strip()
+        ),
         sending=_one_of("PREGON_SENDING", "on", "off") == "on",
         max_audience=_number("MAX_AUDIENCE", 1_000_000, at_least=1),
         delivery_lanes=_number("DELIVERY_LANES", 2, at_least=1),
@@ -234,7 +310,7 @@ def read() -> Environment:
         time_zone=_time_zone(),
         language_code=_one_of("LANGUAGE_CODE", "en", "es"),
         log_level=_log_level(),
-        admin_path=_text("ADMIN_PATH", "admin").strip("/") + "/",
+        admin_path=_admin_path(),
         timings=timings,
         failpoints=failpoints,
     )

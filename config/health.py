@@ -1,5 +1,6 @@
 """Whether this process is alive, and whether it can serve: for probes and people."""
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -7,7 +8,9 @@ from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
+from config import api_errors
 from config.celery import app as broker
+from config.pulse import pulse
 from messaging import dispatching
 
 
@@ -21,21 +24,30 @@ def alive(_request: HttpRequest) -> HttpResponse:
 def ready(_request: HttpRequest) -> HttpResponse:
     """Answer 503 when the database or a migration is missing, else 200 with the state of each part.
 
-    A broker that is down is said, not failed: everything is still served, and the dispatcher delivers.
+    What else is down, late or off is said, not failed: everything is still served, and without broker
+    or workers the dispatcher delivers.
     """
     database = _database()
-    parts = {"database": database, "broker": _broker()}
+    parts = {
+        "database": database,
+        "broker": _broker(),
+        "sending": "on" if settings.SENDING else "off",
+    }
     if database == "up":
-        parts["dispatcher"] = _dispatcher()
+        parts["dispatcher"] = "late" if dispatching.is_late() else "up"
+        parts["workers"] = "late" if dispatching.are_workers_late() else "up"
     return JsonResponse(parts, status=200 if database == "up" else 503)
 
 
 def _database() -> str:
     """Return whether PostgreSQL answers and has every migration."""
+    if pulse.is_silent:
+        return "down"
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except (DatabaseError, InterfaceError):
+    except (DatabaseError, InterfaceError) as error:
+        api_errors.tell_unavailable(error)
         connection.close()
         return "down"
     return "unmigrated" if missing else "up"
@@ -54,7 +66,3 @@ def _broker() -> str:
     except (OSError, BrokerError, RedisError):
         return "down"
     return "up"
-
-
-def _dispatcher() -> str:
-    return "late" if dispatching.is_late() else "up"

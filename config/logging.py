@@ -117,7 +117,7 @@ def configure(*, production: bool, level: str) -> None:
             },
             "handlers": {
                 "console": {
-                    "class": "logging.StreamHandler",
+                    "class": "config.log_sink.StandardError",
                     "filters": ["personal_data"],
                     "formatter": "json" if production else "readable",
                 }

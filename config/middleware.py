@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Final
 
 from django.conf import settings
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from config import api_errors
+from config.pulse import pulse
 
 Next = Callable[[HttpRequest], HttpResponseBase]
 
@@ -97,3 +99,26 @@ class ContentSecurityPolicy:
         else:
             response["Content-Security-Policy"] = ADMIN_POLICY
         return response
+
+
+class DatabaseAway:
+    """Answers 503 at once while PostgreSQL says nothing, and a page in words where it failed below one.
+
+    Probes are let through: they tell of it. What fails below an API view is answered by `api_errors`.
+    """
+
+    PROBES: Final = frozenset({"/healthz", "/readyz"})
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if pulse.is_silent and request.path not in self.PROBES:
+            return api_errors.unavailable(request)
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, OperationalError | InterfaceError | InternalError):
+            api_errors.tell_unavailable(error)
+            return api_errors.unavailable(request)
+        return None

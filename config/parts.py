@@ -1,6 +1,7 @@
 """The commands of the running parts: `manage.py up` starts these, and `compose.yaml` the same."""
 
 import sys
+from pathlib import Path
 from typing import Final
 
 from config.celery import QUEUES
@@ -37,9 +38,10 @@ def worker(*, queues: tuple[str, ...] = QUEUES) -> Command:
     )
 
 
-def sandbox_carrier(*, port: int) -> Command:
-    """Return the sandbox carrier's command; development only."""
-    return ("python", "manage.py", "sandbox_carrier", "--port", str(port))
+def sandbox_carrier(*, port: int, state: Path | None = None) -> Command:
+    """Return the sandbox carrier's command; development only. `state` keeps the reports that it owes."""
+    kept = ("--state", str(state)) if state else ()
+    return ("python", "manage.py", "sandbox_carrier", "--port", str(port), *kept)
 
 
 def here(command: Command) -> Command:

@@ -9,7 +9,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 from psycopg.conninfo import conninfo_to_dict
 
-from config import env, logging
+from config import celery, env, logging
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 ENVIRONMENT: Final = env.read()
@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "config.middleware.DatabaseAway",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -119,6 +120,8 @@ def _database(url: str) -> dict[str, Any]:
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,  # answers are streamed outside any transaction
+        # The admin's choices read by them; behind a pooler the next page comes from another session.
+        "DISABLE_SERVER_SIDE_CURSORS": True,
         # Ours first: of two values of one setting PostgreSQL takes the last.
         "OPTIONS": _DATABASE_OPTIONS
         | given
@@ -139,9 +142,11 @@ CACHES = {
 }
 
 CELERY_BROKER_URL = ENVIRONMENT.broker_url
+QUEUES = celery.QUEUES
 
 # --- sending --------------------------------------------------------------------------------------
 SMS_PROVIDERS = ENVIRONMENT.sms_providers
+STOP_KEYWORDS = ENVIRONMENT.stop_keywords
 SENDING = ENVIRONMENT.sending
 MAX_AUDIENCE = ENVIRONMENT.max_audience
 DELIVERY_LANES = ENVIRONMENT.delivery_lanes
@@ -167,6 +172,7 @@ REST_FRAMEWORK = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 
+JWT_SIGNING_KEY_FALLBACKS = ENVIRONMENT.jwt_signing_key_fallbacks
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=7),

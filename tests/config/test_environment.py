@@ -97,12 +97,13 @@ def test_cache_and_broker_share_a_server_and_no_database(read: Read) -> None:
         "unix:///run/valkey.sock?db=0",
     ):
         found = read(REDIS_URL=url)
-        assert found.broker_url == url
         assert found.cache_url != url
         assert found.cache_url.startswith(url.partition("?")[0][: len("redis://redis")])
-    assert (
-        read(REDIS_URL="unix:///run/valkey.sock?db=0").cache_url == "unix:///run/valkey.sock?db=1"
-    )
+    socket = read(REDIS_URL="unix:///run/valkey.sock?db=0")
+    assert socket.cache_url == "unix:///run/valkey.sock?db=1"
+    assert socket.broker_url == "redis+socket:///run/valkey.sock?virtual_host=0"
+    assert env.redis_address(socket.broker_url) == "unix:///run/valkey.sock?db=0"
+    assert read(REDIS_URL="rediss://redis:6380").broker_url == "rediss://redis:6380"
 
 
 def test_an_own_broker_is_used_as_given(read: Read) -> None:
@@ -148,8 +149,29 @@ def test_a_secret_may_stand_in_a_file(
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "SMS_PROVIDERS"])
 def test_a_file_that_is_missing_is_named(read: Read, tmp_path: Path, name: str) -> None:
-    with pytest.raises((ImproperlyConfigured, OSError), match="nowhere"):
+    with pytest.raises(ImproperlyConfigured, match=f"{name}_FILE names, .*nowhere, cannot be read"):
         read(**{f"{name}_FILE": str(tmp_path / "nowhere")})
+
+
+def test_a_file_that_is_no_text_is_named_and_not_repeated(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"hunter2\xff\xfe")
+
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY_FILE") as refusal:
+        read(SECRET_KEY_FILE=str(tmp_path / "key"))
+
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_a_state_that_is_no_folder_is_named(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ImproperlyConfigured, match=r"PREGON_STATE is .*file, which is no folder"):
+        read(PREGON_STATE=str(tmp_path / "file"))
+
+
+def test_further_words_that_opt_out_are_taken_one_by_one(read: Read) -> None:
+    assert read(STOP_KEYWORDS=" basta , ya no,,").stop_keywords == ("basta", "ya no")
+    assert read().stop_keywords == ()
 
 
 def test_the_repr_holds_no_secret(read: Read) -> None:
@@ -179,8 +201,28 @@ def test_the_repr_holds_no_secret(read: Read) -> None:
         *(("PREGON_TIMINGS", value) for value in ("half", "10")),
         *(
             ("PUBLIC_URL", value)
-            for value in ("sms.example.org", "ftp://x", "//x", "https://", "http:///x")
+            for value in (
+                *("sms.example.org", "ftp://x", "//x", "https://", "http:///x"),
+                *("https://sms.example.org/pregon", "https://sms.example.org?x=1"),
+            )
         ),
+        *(("REDIS_URL", value) for value in ("http://x", "redis.example.org", "redis://[::1/0")),
+        *(("BROKER_URL", value) for value in ("BADTOKEN", "unix:///x", "sqs://", "memory://")),
+        *(
+            ("ADMIN_PATH", value)
+            for value in (
+                "api",
+                "/api/",
+                "api/admin",
+                "healthz",
+                "readyz",
+                "static",
+                "a b",
+                "ä",
+                "a//b",
+            )
+        ),
+        ("LANGUAGE_CODE", "xx"),
         *(
             ("TRUSTED_PROXIES", value)
             for value in ("nonsense", "10.0.0.0/33", "10.0.0.1, proxy.example.org")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,10 +51,46 @@ def run(*command: str, **changes: str) -> subprocess.CompletedProcess[str]:
 
 # --- checks ---------------------------------------------------------------------------------------
 def test_S51_djangos_own_deployment_checks_find_nothing() -> None:
-    checked = run("manage.py", "check", "--deploy", "--fail-level", "WARNING")
+    behind_a_proxy = {"TRUSTED_PROXIES": "127.0.0.1"}
+    checked = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **behind_a_proxy)
 
     assert checked.returncode == 0, checked.stderr
     assert "no issues" in checked.stdout + checked.stderr
+
+
+WORKER: Final = ("-m", "celery", "--quiet", "--app", "config", "worker", "--concurrency", "1")
+PARTS: Final = {
+    "web": ("-c", "import config.wsgi"),
+    "worker": WORKER,
+    "dispatcher": ("manage.py", "dispatcher"),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"SMS_PROVIDERS": "twilio://hunter2"}, "messaging.E001"),
+        ({"REDIS_URL": "http://:hunter2@redis.example.org"}, "REDIS_URL must begin with redis://"),
+        (
+            {"SECRET_KEY_FILE": "/nope"},
+            "The file that SECRET_KEY_FILE names, /nope, cannot be read",
+        ),
+        ({"SECRET_KEY": "hunter2"}, "config.E001"),
+        ({"ALLOWED_HOSTS": "other.example.org"}, "config.E003"),
+    ],
+    ids=lambda part: next(iter(part)) if isinstance(part, dict) else "",
+)
+def test_no_part_starts_with_what_cannot_work_and_each_says_it_in_a_sentence(
+    part: str, changes: dict[str, str], told: str
+) -> None:
+    started = run(*PARTS[part], **changes)
+
+    said = started.stdout + started.stderr
+    assert started.returncode != 0
+    assert told in said
+    assert "Traceback" not in said
+    assert "hunter2" not in said
 
 
 @pytest.mark.parametrize(
@@ -72,6 +109,36 @@ def test_the_web_server_does_not_start_with(changes: dict[str, str], told: str) 
     assert started.returncode != 0
     assert told in started.stderr
     assert "hunter2" not in started.stdout + started.stderr
+
+
+def test_production_is_not_started_as_on_one_machine() -> None:
+    for missing in ({}, {"PUBLIC_URL": ""}):
+        started = run("manage.py", "up", **missing)
+
+        assert started.returncode == 1
+        assert "as docs/deployment.md says" in started.stderr
+        assert "Traceback" not in started.stderr
+
+
+def test_a_demo_leaves_nothing_behind_even_where_it_cannot_begin(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        started = subprocess.run(
+            [sys.executable, "manage.py", "up", "--demo"],
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "TMPDIR": str(tmp_path),
+                "PORT": str(taken.getsockname()[1]),
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert started.returncode == 1
+    assert "is taken" in started.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- served ---------------------------------------------------------------------------------------

@@ -3,12 +3,8 @@
 import argparse
 import contextlib
 import os
-import shutil
 import socket
-import sys
-import tempfile
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -17,7 +13,7 @@ from django.db import OperationalError, connections
 
 from accounts.models import Member
 from config import demo, first_broadcast, parts, servers
-from config.embedded import EmbeddedError, Layout, Lock, default_state
+from config.embedded import EmbeddedError, Layout, Lock
 from config.first_broadcast import NotDelivered
 from config.processes import NotReady, Program, Stopped, Supervisor
 
@@ -56,13 +52,12 @@ class Command(BaseCommand):
             help="send one broadcast, show that all of it is delivered, and stop; without "
             "PREGON_STATE from a fresh state that is thrown away",
         )
-        parser.add_argument("--throw-away", action="store_true", help=argparse.SUPPRESS)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         environment = settings.ENVIRONMENT
-        if options["demo"] and environment.state == default_state(settings.BASE_DIR):
-            _begin_demo_again_on_a_fresh_state()
-        self.port: int = environment.port
+        # Beside a Pregón that runs already, unless the port was chosen.
+        chosen = not options["demo"] or "PORT" in os.environ
+        self.port: int = environment.port if chosen else _any_free_port()
         self.layout = Layout.of(environment.state)
         try:
             lock = Lock(self.layout, address=f"http://{_HOST}:{self.port}")
@@ -96,9 +91,6 @@ class Command(BaseCommand):
         finally:
             self.supervisor.stop()
             lock.release()
-            if options["throw_away"]:
-                shutil.rmtree(self.layout.state)
-                shutil.rmtree(self.layout.run, ignore_errors=True)  # where the path is long
 
     def _say(self, line: str) -> None:
         try:
@@ -152,10 +144,12 @@ class Command(BaseCommand):
             # The parts read it when they start.
             port = layout.sandbox_port if _is_free(layout.sandbox_port) else _any_free_port()
             layout.settle_sandbox_port(port)
-            self._start_part("sandbox carrier", parts.sandbox_carrier(port=port))
+            owed = layout.state / "sandbox-owed"
+            self._start_part("sandbox carrier", parts.sandbox_carrier(port=port, state=owed))
+        # Stopped in reverse: while the worker ends the calls it has begun, their reports are taken.
+        self._start_part("web", parts.web(bind=f"{_HOST}:{self.port}"))
         self._start_part("worker", parts.worker())
         self._start_part("dispatcher", parts.DISPATCHER)
-        self._start_part("web", parts.web(bind=f"{_HOST}:{self.port}"))
 
     def _start_part(self, name: str, command: parts.Command) -> None:
         self._say(f"Starting {name}.")
@@ -182,17 +176,6 @@ class Command(BaseCommand):
             )
         else:
             self._say(f"\nPregón is ready at {url}\nCtrl-C stops everything.\n")
-
-
-def _begin_demo_again_on_a_fresh_state() -> NoReturn:
-    """Become the same command with a new state folder, which settings must know from the start."""
-    state = Path(tempfile.mkdtemp(prefix="pregon-demo-"))
-    state.chmod(0o711)  # the servers' account passes through it
-    environment = os.environ | {"PREGON_STATE": str(state)}
-    environment.setdefault("PORT", str(_any_free_port()))
-    command = [sys.executable, "manage.py", "up", "--demo", "--throw-away"]
-    os.chdir(settings.BASE_DIR)
-    os.execve(command[0], command, environment)  # noqa: S606 - this very program
 
 
 def _is_free(port: int) -> bool:
