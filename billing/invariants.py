@@ -13,8 +13,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-# The longest one query may take: the thorough ones read every message there is.
-_STATEMENT_TIMEOUT: Final = "30min"
+PATIENCE: Final = "30min"  # for one query: the thorough ones read every message there is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +22,8 @@ class Invariant:
 
     The query returns one text column that names the row at fault and says how, with ids and never a
     number or a text of a message. It holds itself to one organization with
-    `(%(organization_id)s::uuid IS NULL OR … = %(organization_id)s)`.
+    `(%(organization_id)s::uuid IS NULL OR … = %(organization_id)s)`. Where it can be asked of a part, of
+    what moved last say, `%(everything)s` is false unless all is to be looked at.
     """
 
     name: str
@@ -145,19 +145,24 @@ def check(
     organization_id: UUID | None = None,
     thorough: bool = False,
     among: Sequence[Invariant] | None = None,
+    patience: str = PATIENCE,
 ) -> list[Finding]:
     """Return every invariant with the rows that break it, each seen at one moment.
 
     Movements go on meanwhile: a query sees only whole transactions. Without an organization all are
-    looked at; thorough asks also the invariants that read everything there is. Asks `EVERY`, or only
-    those among others.
+    looked at; thorough asks also the invariants that read everything there is, and all of them of
+    everything. Asks `EVERY`, or only those among others.
+
+    Raises: OperationalError when a query takes longer than `patience`, as PostgreSQL writes durations.
     """
     asked = EVERY if among is None else among
     chosen = [invariant for invariant in asked if thorough or not invariant.is_thorough]
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [_STATEMENT_TIMEOUT])
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [patience])
         findings = []
         for invariant in chosen:
-            cursor.execute(invariant.sql, {"organization_id": organization_id})
+            cursor.execute(
+                invariant.sql, {"organization_id": organization_id, "everything": thorough}
+            )
             findings.append(Finding(invariant, [row for (row,) in cursor.fetchall()]))
     return findings

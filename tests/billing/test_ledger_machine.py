@@ -1,6 +1,7 @@
 """Movements in any order against a model that is a few lines of arithmetic."""
 
-from typing import Any
+import os
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis.stateful import run_state_machine_as_test as run
 from accounts.models import Member, Organization
 from billing import invariants, ledger
 from billing.ledger import Balance, InsufficientCredits, NotReserved
+
+EXAMPLES: Final = int(os.environ.get("PREGON_EXAMPLES", "200"))  # `make soak` wants 2,000
 
 # Small numbers and few names: so that limits are met and movements are repeated.
 AMOUNTS = st.integers(min_value=1, max_value=12)
@@ -122,4 +125,4 @@ class Movements(RuleBasedStateMachine):
 def test_B14_movements_in_any_order_come_to_what_the_model_says(root: Member) -> None:
     Movements.root = root
 
-    run(Movements, settings=settings(max_examples=200, stateful_step_count=50, deadline=None))
+    run(Movements, settings=settings(max_examples=EXAMPLES, stateful_step_count=50, deadline=None))

@@ -12,7 +12,8 @@ from billing import invariants
 
 class Command(BaseCommand):
     help = (
-        "Prove that balances and ledger agree, and with --all that messages do too. "
+        "Prove that accounts, ledger, broadcasts and messages agree: what moved last, and with --all "
+        "everything. "
         "Exits 1 and names the rows at fault."
     )
 
@@ -20,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--all",
             action="store_true",
-            help="also what reads every entry and message, which takes its time",
+            help="everything there ever was, which takes its time",
         )
         parser.add_argument(
             "--organization", type=UUID, metavar="ID", help="only this organization, by its id"

@@ -1,0 +1,101 @@
+"""After a backup was restored: what may have left since it was made is not sent again."""
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from django.db import connection
+
+from messaging import journeys, providers
+from messaging.journeys import Status
+from messaging.models import Broadcast, Message, MessageEvent
+
+log = logging.getLogger(__name__)
+
+BITE: Final = 50_000  # messages of one broadcast that are moved in one transaction
+
+# What waits for a moment that has not come provably never left; what was canceled before the backup
+# neither, unless a worker held it.
+_WAITING: Final = """
+SELECT b.id, b.kind, CASE b.status WHEN 'CANCELED' THEN b.sending ELSE b.queued + b.sending END AS messages
+FROM messaging_broadcast b
+WHERE CASE b.status
+    WHEN 'SCHEDULED' THEN b.scheduled_at <= clock_timestamp() AND b.queued + b.sending > 0
+    WHEN 'CANCELED' THEN b.sending > 0
+    ELSE b.queued + b.sending > 0
+  END
+ORDER BY b.id
+"""
+
+# Whoever took it may say so: by a report, by a look-up. The old lease is nobody's any more.
+_DOUBT: Final = f"""
+WITH moved AS (
+  UPDATE messaging_message m SET status = 'UNKNOWN', unknown_since = now(), lease_token = NULL,
+    lease_until = NULL, submit_started_at = coalesce(m.submit_started_at, clock_timestamp()),
+    look_up_at = clock_timestamp(), provider = %(provider)s, updated_at = clock_timestamp()
+  WHERE m.id IN (SELECT id FROM messaging_message
+    WHERE broadcast_id = %(broadcast_id)s AND status = ANY(%(statuses)s) LIMIT {BITE})
+  RETURNING m.id, old.status AS was
+), noted AS (
+  INSERT INTO messaging_messageevent (message_id, kind, detail)
+  SELECT id, %(kind)s, 'the database was restored from a backup' FROM moved
+)
+SELECT was, count(*) FROM moved GROUP BY was
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A broadcast with messages that a restored database takes for unsent."""
+
+    queue_id: UUID
+    kind: str
+    messages: int
+
+
+def waiting() -> list[Waiting]:
+    """Return the broadcasts whose messages may have left after the backup was made."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING)
+        return [Waiting(*row) for row in cursor.fetchall()]
+
+
+def doubt(broadcast: Waiting) -> int:
+    """Make what waits of a broadcast UNKNOWN, and return how many messages that is.
+
+    Nothing of it is handed over again by itself. Reports and look-ups settle what was sent; the credits
+    of the rest go back after 72 hours. Its transactions take 50,000 messages each: when it breaks off,
+    run it again.
+    """
+    carriers = providers.candidates(kind=broadcast.kind)
+    # Of several nobody knows which one took it, and each is believed.
+    provider = carriers[0].name if len(carriers) == 1 else ""
+    moved = 0
+    while bite := _doubt_bite(broadcast.queue_id, provider):
+        moved += bite
+    log.warning(
+        "restored_messages_unknown",
+        extra={"broadcast": str(broadcast.queue_id), "messages": moved},
+    )
+    return moved
+
+
+def _doubt_bite(queue_id: UUID, provider: str) -> int:
+    with journeys.of_broadcast(queue_id) as journey:
+        if journey is None:
+            return 0
+        is_canceled = journey.status == Broadcast.Status.CANCELED
+        journey.cursor.execute(
+            _DOUBT,
+            {
+                "broadcast_id": queue_id,
+                "provider": provider,
+                "kind": MessageEvent.Kind.UNKNOWN,
+                "statuses": [Status.SENDING] if is_canceled else list(Message.WAITING_STATUSES),
+            },
+        )
+        moved = journey.cursor.fetchall()
+        for was, count in moved:
+            journey.count(messages=count, was=was, to=Status.UNKNOWN)
+    return sum(count for _was, count in moved)
