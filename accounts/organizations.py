@@ -11,7 +11,9 @@ from accounts import audit, roles
 from accounts.models import Member, Organization
 from accounts.roles import Right
 
-OWN_SETTINGS: Final = frozenset({"name", "email", "country", "allowed_countries"})
+OWN_SETTINGS: Final = frozenset(
+    {"name", "email", "country", "allowed_countries", "repeat_guard_seconds"}
+)
 """What an owner may change; the rest, which decides over fraud and money, is the platform's."""
 
 

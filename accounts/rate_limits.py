@@ -1,4 +1,7 @@
-"""Counting against a limit: requests, sign-in attempts, messages to a provider. One counter in Redis."""
+"""Counting against a limit: requests and sign-in attempts in windows, messages to a provider in buckets.
+
+Both live in Redis, shared by all processes, and in this process while Redis is away.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +53,38 @@ _GIVE_BACK: Final = """
 if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end
 return 0
 """
+
+# A bucket is one moment: the one from which its next token is free. Whoever takes tokens moves it on by
+# what they cost, so tokens come evenly, and those who wait are served in the order in which they asked.
+_TAKE_TURN: Final = """
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local free_at = tonumber(redis.call('GET', KEYS[1]) or '0')
+if free_at > now + tonumber(ARGV[5]) then free_at = now end
+free_at = math.max(free_at, now - tonumber(ARGV[3]))
+local wait = math.max(free_at - now, 0)
+if wait > tonumber(ARGV[4]) then return {0, wait} end
+free_at = free_at + ARGV[1] * ARGV[2]
+local kept = 60000 + math.ceil(math.max(free_at - now, 0) / 1000)
+redis.call('SET', KEYS[1], string.format('%.0f', free_at), 'PX', kept)
+return {tonumber(ARGV[1]), wait}
+"""
+_MOVE_BACK: Final = """
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('SET', KEYS[1], string.format('%.0f', redis.call('GET', KEYS[1]) - ARGV[1]), 'KEEPTTL')
+end
+return 0
+"""
+_HOLD: Final = """
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local free_at = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now + ARGV[1])
+local kept = 60000 + math.ceil((free_at - now) / 1000)
+redis.call('SET', KEYS[1], string.format('%.0f', free_at), 'PX', kept)
+return 0
+"""
+_BURST: Final = 0.5  # seconds of a bucket's rate that it keeps while nobody asks
+_FARTHEST: Final = 1_000.0  # seconds ahead at which a bucket counts as written by mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +139,64 @@ def give_back(key: str) -> None:
         _windows.give_back(key)
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a call got of a bucket, and when that may be used."""
+
+    granted: int
+    wait: float  # seconds until it may be used; where nothing was granted, until anything is free
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """So many tokens a second, given evenly; half a second's worth at once after a pause.
+
+    Without a rate it gives at once whatever is asked, and only `hold` can close it, in this process.
+    """
+
+    key: str
+    rate: float | None
+
+    def take(self, *, amount: int, patience: float) -> Turn:
+        """Take `amount` tokens that are free within `patience` seconds, or none.
+
+        The caller waits `Turn.wait` before using them. Who asks later is served later, so callers that
+        ask for little at a time share the rate in turn.
+        """
+        cost = _micros(1 / self.rate) if self.rate else 0
+        limits = [_micros(seconds) for seconds in (_BURST, patience, _FARTHEST)]
+        found = _ask(_TAKE_TURN, self._name, amount, cost, *limits) if self.rate else None
+        if found is None:
+            return _turns.take(self._name, amount=amount, cost=cost / 1e6, patience=patience)
+        granted, wait = found
+        return Turn(granted, wait / 1e6)
+
+    def give_back(self, amount: int) -> None:
+        """Put tokens back that were taken and not used."""
+        if not self.rate or amount <= 0:
+            return
+        seconds = amount / self.rate
+        if _ask(_MOVE_BACK, self._name, _micros(seconds)) is None:
+            _turns.move_back(self._name, seconds)
+
+    def hold(self, seconds: float) -> None:
+        """Give nothing for so many seconds, and then no burst."""
+        if not self.rate or _ask(_HOLD, self._name, _micros(seconds)) is None:
+            _turns.hold(self._name, seconds)
+
+    @property
+    def _name(self) -> str:
+        return f"bucket:{self.key}"
+
+
+def _micros(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
 def forget_all() -> None:
     """Forget what this process counted while Redis was away, and try Redis again at once."""
     _windows.forget_all()
+    _turns.forget_all()
     _outages.clear()
 
 
@@ -173,3 +263,37 @@ class _Windows:
 
 
 _windows: Final = _Windows()
+
+
+class _Turns:
+    """The buckets of this process alone."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free_at: dict[str, float] = {}  # key → the moment from which the next token is free
+
+    def take(self, key: str, *, amount: int, cost: float, patience: float) -> Turn:
+        now = time.monotonic()
+        with self._lock:
+            free_at = max(self._free_at.get(key, 0.0), now - _BURST)
+            wait = max(free_at - now, 0.0)
+            if wait > patience:
+                return Turn(0, wait)
+            self._free_at[key] = free_at + amount * cost
+            return Turn(amount, wait)
+
+    def move_back(self, key: str, seconds: float) -> None:
+        with self._lock:
+            if key in self._free_at:
+                self._free_at[key] -= seconds
+
+    def hold(self, key: str, seconds: float) -> None:
+        with self._lock:
+            self._free_at[key] = max(self._free_at.get(key, 0.0), time.monotonic() + seconds)
+
+    def forget_all(self) -> None:
+        with self._lock:
+            self._free_at.clear()
+
+
+_turns: Final = _Turns()

@@ -109,7 +109,9 @@ ADMIN: Final[dict[str, dict[str, frozenset[Right]]]] = {
     "messaging.skip": _VIEW,
     "messaging.messageevent": _VIEW,
     "messaging.deliveryreport": _VIEW,
+    "messaging.inboundmessage": _VIEW,
     "messaging.heartbeat": {"view": frozenset({Right.SEE_ALL})},
+    "messaging.providerstate": {"view": frozenset({Right.SEE_ALL})},
 }
 """Django's admin permissions: model → deed → any of these rights is enough. What is missing, nobody may."""
 

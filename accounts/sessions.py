@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -21,6 +22,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
@@ -115,16 +117,24 @@ def identify(*, email: str, password: str, address: str | None = None) -> Member
 
     Raises: WrongCredentials; TooManyAttempts, per account and per address.
     """
-    attempt = _Attempt.begin(email=email, address=address)
-    try:
-        member = Member.objects.get_by_natural_key(email)
-    except Member.DoesNotExist:
+    member = _named(email)
+    # By the member, since several spellings of an address may be his.
+    account = email.strip().lower() if member is None else str(member.pk)
+    attempt = _Attempt.begin(account=account, address=address)
+    if member is None:
         Member().set_password(password)  # the work that a password of a member would have cost
-        raise WrongCredentials(_wrong_credentials()) from None
+        raise WrongCredentials(_wrong_credentials())
     if not member.check_password(password) or not member.is_admitted:
         raise WrongCredentials(_wrong_credentials())
     attempt.succeeded()
     return member
+
+
+def _named(email: str) -> Member | None:
+    try:
+        return Member.objects.get_by_natural_key(email)
+    except Member.DoesNotExist:
+        return None
 
 
 def refresh(*, refresh_token: str) -> Tokens:
@@ -205,7 +215,7 @@ def change_password(
 
     Raises: PasswordRefused; TooManyAttempts after too many wrong current passwords.
     """
-    attempt = _Attempt.begin(email=member.email, address=address)
+    attempt = _Attempt.begin(account=str(member.pk), address=address)
     if not member.check_password(current_password):
         raise PasswordRefused("current", [_("This is not your current password.")])
     attempt.succeeded()
@@ -253,13 +263,33 @@ def _read(kind: type[Token], written: str) -> dict[str, Any]:
     """
     if len(written) > LONGEST_TOKEN:
         raise InvalidToken(_not_a_token())
-    try:
-        # simplejwt names its own class where it takes the text of a token.
-        return dict(kind(cast("Any", written)).payload)
-    except ExpiredTokenError as error:
-        raise TokenExpired(_("This token has expired. Refresh it, or sign in again.")) from error
-    except TokenError as error:
-        raise InvalidToken(_not_a_token()) from error
+    refusal: TokenError | None = None
+    # The key in force first: what is signed by an earlier one is refused by it, and only then tried.
+    for key in (None, *settings.JWT_SIGNING_KEY_FALLBACKS):
+        try:
+            # simplejwt names its own class where it takes the text of a token.
+            return dict(_signed_by(key, kind)(cast("Any", written)).payload)
+        except ExpiredTokenError as error:
+            raise TokenExpired(
+                _("This token has expired. Refresh it, or sign in again.")
+            ) from error
+        except TokenError as error:
+            refusal = error
+    raise InvalidToken(_not_a_token()) from refusal
+
+
+def _signed_by(key: str | None, kind: type[Token]) -> type[Token]:
+    """Return the kind of token as it reads what an earlier key signed; None is the key in force."""
+    if key is None:
+        return kind
+    reader = TokenBackend(
+        api_settings.ALGORITHM,
+        key,
+        audience=api_settings.AUDIENCE,
+        issuer=api_settings.ISSUER,
+        leeway=api_settings.LEEWAY,
+    )
+    return type(kind.__name__, (kind,), {"_token_backend": reader})
 
 
 def _place(claims: dict[str, Any]) -> tuple[str, int]:
@@ -343,10 +373,10 @@ class _Attempt:
     keys: tuple[str, ...]
 
     @classmethod
-    def begin(cls, *, email: str, address: str | None) -> _Attempt:
+    def begin(cls, *, account: str, address: str | None) -> _Attempt:
         """Count the attempt. Raises: TooManyAttempts."""
-        account = hashlib.sha256(email.strip().lower().encode()).hexdigest()[:32]
-        windows = {f"sign-in:account:{account}": ATTEMPTS_PER_ACCOUNT}
+        digest = hashlib.sha256(account.encode()).hexdigest()[:32]
+        windows = {f"sign-in:account:{digest}": ATTEMPTS_PER_ACCOUNT}
         if address:
             windows[f"sign-in:address:{_network(address)}"] = ATTEMPTS_PER_ADDRESS
         counted: list[str] = []

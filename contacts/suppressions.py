@@ -55,6 +55,36 @@ def add_from_carrier(*, organization_id: UUID, recipients: Sequence[str]) -> Non
 
 
 @transaction.atomic
+def add_from_keyword(*, recipient: str, organization_ids: Sequence[UUID]) -> None:
+    """Stop everything to a recipient who answered STOP, for each organization that wrote to it.
+
+    An opt-out that a member or the carrier set stays theirs, which START does not lift.
+    """
+    for organization_id in sorted(set(organization_ids)):
+        _stop(organization_id, recipient, source=Suppression.Source.KEYWORD)
+
+
+@transaction.atomic
+def lift_from_keyword(*, recipient: str, organization_ids: Sequence[UUID]) -> int:
+    """Allow a recipient who answered START again, where a keyword had set the opt-out.
+
+    Return for how many organizations that was. What a member or the carrier set stays.
+    """
+    keyword = Suppression.Source.KEYWORD
+    set_by_keyword = Suppression.objects.filter(
+        recipient=recipient, organization_id__in=organization_ids, source=keyword
+    ).select_related("organization")
+    lifted = 0
+    for suppression in set_by_keyword.order_by("organization_id"):
+        # A member or the carrier may take it over at this moment: then it stays.
+        gone, _rows = Suppression.objects.filter(pk=suppression.pk, source=keyword).delete()
+        if gone:
+            lifted += 1
+            _record("suppression.lifted", suppression, source=keyword, member=None, address=None)
+    return lifted
+
+
+@transaction.atomic
 def lift(*, suppression: Suppression, member: Member, address: str | None = None) -> None:
     """Allow the number again. Of two at once one lifts it and is recorded.
 

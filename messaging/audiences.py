@@ -1,7 +1,7 @@
 """Who gets a broadcast and who is skipped, and why: one SQL statement accounts for every contact."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -28,7 +28,7 @@ class Rules:
 
     organization_id: UUID
     countries: Sequence[str]  # national numbers are read with these, the first valid reading counts
-    allowed_countries: Sequence[str]  # empty: every country
+    allowed_countries: Collection[str] | None  # that it may be sent to; None: every country
     allows_special_numbers: bool
     segments: int  # of the text
 
@@ -130,8 +130,8 @@ def _parameters(rules: Rules) -> dict[str, Any]:
     return {
         "organization_id": rules.organization_id,
         "allows_special_numbers": rules.allows_special_numbers,
-        "only_allowed": bool(rules.allowed_countries),
-        "allowed_countries": list(rules.allowed_countries),
+        "only_allowed": rules.allowed_countries is not None,
+        "allowed_countries": sorted(rules.allowed_countries or ()),
         "segments": rules.segments,
         **{f"country_{position}": country for position, country in enumerate(rules.countries)},
     }

@@ -2,9 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -20,9 +18,10 @@ from accounts.roles import Right
 from billing import ledger, rates
 from billing.ledger import InsufficientCredits
 from contacts import number_readings
-from messaging import audiences, providers, sms_text, tasks
+from messaging import audiences, idempotency, providers, sms_text, tasks
 from messaging.audiences import Audience, Classified, Rules
 from messaging.failpoints import failpoint
+from messaging.idempotency import Once
 from messaging.models import Broadcast, Kind
 from messaging.sms_text import Measure
 
@@ -30,25 +29,12 @@ log = logging.getLogger(__name__)
 
 Status = Broadcast.Status
 
-PAGE: Final = 5_000  # messages a page of the answer
 TRIES: Final = 3  # of a transaction that PostgreSQL broke off to end a deadlock
 READINGS: Final = 3  # of numbers, while contacts are being added
+RETRY_AFTER: Final = 5  # seconds, until a lost database is likely to be back
 
 # Accepting a million contacts takes longer than any other statement may; sorting them, more memory.
 _SETTINGS: Final = "SET LOCAL statement_timeout = '300s'; SET LOCAL work_mem = '64MB'"
-
-# Messages that were just written are not in PostgreSQL's statistics yet: expecting a handful it would
-# fetch and sort the whole broadcast for every page, which is quadratic. The index has them in order.
-_IN_ORDER: Final = "SET LOCAL enable_bitmapscan = off"
-
-_PAGE: Final = """
-SELECT string_agg(format('{"id":"%%s","recipient":"%%s"}', id, recipient), ',' ORDER BY id),
-  count(*), max(id::text)
-FROM (
-  SELECT id, recipient FROM messaging_message
-  WHERE broadcast_id = %s AND id > %s ORDER BY id LIMIT %s
-) page
-"""
 
 
 class TextTooLong(Exception):
@@ -85,12 +71,30 @@ class _Order:
     kind: str
     country: str
     address: str | None
+    once: Once | None
     measure: Measure
     rules: Rules
+    repeat_guard_seconds: int
 
 
 class AcceptanceUnknown(Exception):
     """The database was lost in the moment of accepting: the broadcast exists whole, or not at all."""
+
+    def __init__(self, once: Once | None) -> None:
+        # Without a key whoever asked must look before he tries again.
+        self.retry_after = RETRY_AFTER if once is not None else None
+        super().__init__(
+            _(
+                "The database was lost while the broadcast was being accepted: the outcome is unknown."
+                " Retry with the same Idempotency-Key: if it was accepted you get its answer, if not it"
+                " is accepted then."
+            )
+            if once is not None
+            else _(
+                "The database was lost while the broadcast was being accepted. Look in the admin whether"
+                " it is there before you send it again."
+            )
+        )
 
 
 class _Unread(Exception):
@@ -105,32 +109,48 @@ def send(
     kind: str = Kind.SMS,
     country: str = "",
     address: str | None = None,
+    once: Once | None = None,
 ) -> Broadcast:
     """Accept one text to everybody of the audience and return its broadcast.
 
     All or nothing: when this raises, no message exists and no credit moved. Once it returns, every
     contact is accounted for by a Message or a Skip, the credits are reserved, and the messages will be
-    handed over whether or not the broker is there. A broadcast that reaches nobody is COMPLETED.
+    handed over whether or not the broker is there. A broadcast that reaches nobody is COMPLETED. With
+    `once`, the request is carried out by one call alone; all others get `CarriedOutBefore`.
 
     Raises: RoleMissing, TermsNotAccepted, TextNotAllowed, TextTooLong, KindNotCarried,
-    CountryNotAllowed, AudienceTooLarge, InsufficientCredits, ContactsKeepChanging.
+    CountryNotAllowed, AudienceTooLarge, InsufficientCredits, ContactsKeepChanging, AcceptanceUnknown,
+    SentJustNow; with `once` also CarriedOutBefore, KeyUsedForAnother, KeyStillRunning.
     """
     roles.require(member, Right.SEND)
     terms.require_accepted(member)
     organization = Organization.objects.get(members=member)
+    if once is not None:
+        idempotency.require_not_carried_out(organization_id=organization.pk, once=once)
     measure = _require_sendable(text, kind)
-    _require_allowed(organization, country)
     rules = Rules(
         organization_id=organization.pk,
         countries=list(dict.fromkeys(filter(None, [country, organization.country]))),
-        allowed_countries=organization.allowed_countries,
+        allowed_countries=_reachable_countries(organization, kind, country),
         allows_special_numbers=organization.allows_special_numbers,
         segments=measure.segments,
     )
-    order = _Order(member, audience, text, kind, country, address, measure, rules)
+    order = _Order(
+        member=member,
+        audience=audience,
+        text=text,
+        kind=kind,
+        country=country,
+        address=address,
+        once=once,
+        measure=measure,
+        rules=rules,
+        repeat_guard_seconds=organization.repeat_guard_seconds,
+    )
+    _require_free(order)
     for _reading in range(READINGS):
         number_readings.ensure(organization_id=organization.pk, countries=rules.countries)
-        _require_credits_for_one(rules, audience)
+        _require_credits_for_one(order)
         try:
             return _retried(order)
         except _Unread:
@@ -193,21 +213,47 @@ def _has_lone_surrogate(text: str) -> bool:
     return False
 
 
-def _require_allowed(organization: Organization, country: str) -> None:
-    if country and organization.allowed_countries and country not in organization.allowed_countries:
+def _reachable_countries(
+    organization: Organization, kind: str, country: str
+) -> frozenset[str] | None:
+    """Return the countries that the organization may send to and a provider carries; None is every one.
+
+    Raises: CountryNotAllowed when the request's own country is none of them.
+    """
+    allowed = frozenset(organization.allowed_countries)
+    carried = providers.countries(kind)
+    if country and allowed and country not in allowed:
         raise CountryNotAllowed(
             _("Your organization may not send to %(country)s. It may send to: %(allowed)s.")
-            % {"country": country, "allowed": ", ".join(sorted(organization.allowed_countries))}
+            % {"country": country, "allowed": ", ".join(sorted(allowed))}
         )
+    if country and carried is not None and country not in carried:
+        raise CountryNotAllowed(
+            _(
+                "No provider of this installation carries messages to %(country)s."
+                " They go to: %(carried)s."
+            )
+            % {"country": country, "carried": ", ".join(sorted(carried))}
+        )
+    if carried is None:
+        return allowed or None
+    return allowed & carried if allowed else carried
 
 
-def _require_credits_for_one(rules: Rules, audience: Audience) -> None:
+def _require_free(order: _Order) -> None:
+    if order.once is not None:
+        idempotency.require_free(organization_id=order.rules.organization_id, once=order.once)
+
+
+def _require_credits_for_one(order: _Order) -> None:
     """Refuse before anything is written when not even one message could be paid."""
+    rules = order.rules
     available = ledger.balance(rules.organization_id).available
-    if available < rules.segments * rates.lowest(rules.allowed_countries):
-        estimate = audiences.estimate(rules=rules, audience=audience)
+    if available < rules.segments * rates.lowest(rules.allowed_countries or ()):
+        estimate = audiences.estimate(rules=rules, audience=order.audience)
         _require_size(estimate)
         if estimate.credits:  # else nobody can be reached, which costs nothing
+            _require_free(order)  # a twin may have spent them a moment ago
             raise InsufficientCredits(required=estimate.credits, available=available)
 
 
@@ -246,12 +292,7 @@ def _accept(order: _Order) -> Broadcast:
     except (OperationalError, InterfaceError) as error:
         if not is_written:
             raise
-        raise AcceptanceUnknown(
-            _(
-                "The database was lost while the broadcast was being accepted. Look in the admin whether"
-                " it is there before you send it again."
-            )
-        ) from error
+        raise AcceptanceUnknown(order.once) from error
     return broadcast
 
 
@@ -261,6 +302,7 @@ def _write(order: _Order) -> Broadcast:
     queue_id = uuid4()
     with connection.cursor() as cursor:
         cursor.execute(_SETTINGS)
+    _claim(order, queue_id)
     broadcast = Broadcast.objects.create(
         id=queue_id,
         organization_id=rules.organization_id,
@@ -314,9 +356,30 @@ def _write(order: _Order) -> Broadcast:
         },
     )
     if classified.recipients:
-        transaction.on_commit(partial(_wake, broadcast), robust=True)
+        # No `partial`: Django asks a callback that failed for its name, and a partial has none.
+        transaction.on_commit(lambda: _wake(broadcast), robust=True)
     failpoint("api.before_commit", order.text)
     return broadcast
+
+
+def _claim(order: _Order, queue_id: UUID) -> None:
+    """Let one of several equal requests pass: the others wait here until it is known how that one ended."""
+    organization_id = order.rules.organization_id
+    if order.once is not None:
+        idempotency.claim(organization_id=organization_id, once=order.once, queue_id=queue_id)
+    if order.repeat_guard_seconds:
+        idempotency.claim_text(
+            organization_id=organization_id,
+            queue_id=queue_id,
+            seconds=order.repeat_guard_seconds,
+            is_meant=order.once is not None,
+            what={
+                "text": order.text,
+                "kind": order.kind,
+                "country": order.country,
+                "audience": order.audience.name,
+            },
+        )
 
 
 def _wake(broadcast: Broadcast) -> None:
@@ -328,22 +391,3 @@ def _wake(broadcast: Broadcast) -> None:
 def _require_still_allowed(member: Member) -> None:
     roles.require(Member.objects.get(pk=member.pk), Right.SEND)
     terms.require_accepted(member)
-
-
-def answer_pages(*, queue_id: UUID) -> Iterator[str]:
-    """Yield the entries of an accepted broadcast's answer, as JSON text, page by page.
-
-    Each page is a short transaction of its own, so a slow reader holds nothing in PostgreSQL, and its
-    text is made there, so that memory stays flat at a million messages.
-    """
-    after = "00000000-0000-0000-0000-000000000000"
-    while True:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_IN_ORDER)
-            cursor.execute(_PAGE, [queue_id, after, PAGE])
-            text, count, last = cursor.fetchone()
-        if count:
-            yield text
-        if count < PAGE:
-            return
-        after = last

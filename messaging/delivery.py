@@ -9,23 +9,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import ceil
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID, uuid4
 
 import aiohttp
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from accounts import rate_limits
-from messaging import journeys, locks, providers, recording
+from messaging import breaker, journeys, leases, locks, providers, recording, routing
 from messaging.failpoints import failpoint
-from messaging.journeys import Charge, Journey, Status
-from messaging.models import Broadcast, Message
+from messaging.leases import Claimed, Lease
+from messaging.models import Broadcast
 from messaging.providers import signing
 from messaging.providers.base import Batch, Kind, Outgoing, Provider, http_session
 from messaging.providers.results import Misconfigured, Result, Unavailable
+from messaging.routing import Turn
 from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
@@ -33,82 +32,38 @@ log = logging.getLogger(__name__)
 CLAIM: Final = 100  # messages of one claim: what a crash before the mark puts back
 MOST_BROKEN_DRAINS: Final = 20
 
+# What a suspended organization accepted is canceled: nothing of it begins any more.
 _BEGIN: Final = """
-UPDATE messaging_broadcast SET broken_drains = broken_drains + 1, woken_at = clock_timestamp(),
+UPDATE messaging_broadcast b SET broken_drains = broken_drains + 1, woken_at = clock_timestamp(),
   started_at = coalesce(started_at, clock_timestamp())
-WHERE id = %s AND status = 'RUNNING'
-RETURNING organization_id, text, kind, broken_drains, queued
+FROM accounts_organization o
+WHERE b.id = %s AND b.status = 'RUNNING' AND o.id = b.organization_id AND o.status = 'ACTIVE'
+RETURNING b.organization_id, b.text, b.kind, b.segments, b.providers, b.queued, b.broken_drains
 """
 
-_CLAIM: Final = """
-UPDATE messaging_message m SET status = 'SENDING', claimed_at = clock_timestamp(),
-  lease_token = %(token)s, lease_until = clock_timestamp() + %(lease)s * interval '1 second',
-  submit_started_at = NULL
-FROM (
-  SELECT id FROM messaging_message
-  WHERE broadcast_id = %(broadcast_id)s AND status = 'QUEUED' AND next_attempt_at <= statement_timestamp()
-    AND (expires_at IS NULL OR expires_at > statement_timestamp())
-  ORDER BY next_attempt_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-) due
-WHERE m.id = due.id
-RETURNING m.id, m.recipient
+_NOT_CARRIED: Final = """
+SELECT DISTINCT country FROM messaging_message
+WHERE broadcast_id = %s AND status = 'QUEUED' AND next_attempt_at <= statement_timestamp()
+  AND country <> ALL(%s)
 """
 
-# Only what this returns may be sent.
-_MARK: Final = """
-UPDATE messaging_message m SET submit_started_at = clock_timestamp(), attempts = attempts + 1,
-  provider = %(provider)s,
-  expires_at = coalesce(expires_at, statement_timestamp() + %(validity)s * interval '1 second')
-WHERE m.id = ANY(%(ids)s) AND m.lease_token = %(token)s AND m.status = 'SENDING'
-  AND m.submit_started_at IS NULL
-  AND m.lease_until > clock_timestamp() + %(margin)s * interval '1 second'
-  AND EXISTS (SELECT FROM messaging_broadcast b WHERE b.id = m.broadcast_id AND b.status = 'RUNNING')
-  AND NOT EXISTS (SELECT FROM contacts_suppression s
-    WHERE s.organization_id = m.organization_id AND s.recipient = m.recipient)
-  AND NOT EXISTS (SELECT FROM contacts_contact c WHERE c.id = m.contact_id AND c.status = 'BLOCKED')
-RETURNING m.id
-"""
 
-_OURS_UNMARKED: Final = """
-m.id = ANY(%(ids)s) AND m.lease_token = %(token)s AND m.status = 'SENDING'
-  AND m.submit_started_at IS NULL"""
-
-_END_UNMARKED: Final = f"""
-UPDATE messaging_message m SET status = 'CANCELED', charge = 'RELEASED', error_code = %(code)s,
-  lease_token = NULL, lease_until = NULL, updated_at = clock_timestamp()
-WHERE {_OURS_UNMARKED}"""
-
-# Why a message that was claimed must not leave any more: error code → condition.
-_CANCELED: Final = {Message.ErrorCode.CANCELED: "TRUE"}
-_NOT_WANTED: Final = {
-    Message.ErrorCode.CONTACT_BLOCKED: """EXISTS (
-  SELECT FROM contacts_contact c WHERE c.id = m.contact_id AND c.status = 'BLOCKED')""",
-    Message.ErrorCode.OPTED_OUT: """EXISTS (
-  SELECT FROM contacts_suppression s
-  WHERE s.organization_id = m.organization_id AND s.recipient = m.recipient)""",
-}
-
-_PUT_BACK_UNMARKED: Final = f"""
-UPDATE messaging_message m SET status = 'QUEUED', lease_token = NULL, lease_until = NULL
-WHERE {_OURS_UNMARKED}"""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Lane:
-    """One drain at work: what it sends, by whom, under which lease."""
+    """One drain at work: what it sends, under which lease, and what it learnt of the providers."""
 
-    queue_id: UUID
-    organization_id: UUID
+    lease: Lease
     text: str
     kind: Kind
+    segments: int
+    known_providers: set[str]  # of this broadcast, so far
     queued: int  # when it began
-    token: UUID
+    has_nothing_for: set[str] = field(default_factory=set)
+    leaves_alone: set[str] = field(default_factory=set)  # what could not take a message just now
 
-
-@dataclass(frozen=True, slots=True)
-class _Claimed:
-    id: UUID
-    recipient: str
+    @property
+    def queue_id(self) -> UUID:
+        return self.lease.queue_id
 
 
 def drain(*, queue_id: UUID, lane: int) -> bool:
@@ -150,19 +105,17 @@ def _begin(queue_id: UUID) -> _Lane | None:
     with connection.cursor() as cursor:
         cursor.execute(_BEGIN, [queue_id])
         row = cursor.fetchone()
-        if row is None:
-            return None
-        organization_id, text, kind, broken_drains, queued = row
-        if broken_drains > MOST_BROKEN_DRAINS:
-            cursor.execute(
-                "UPDATE messaging_broadcast SET status = 'PAUSED', paused_because = %s,"
-                " broken_drains = 0, updated_at = clock_timestamp()"
-                " WHERE id = %s AND status = 'RUNNING'",
-                [Broadcast.PausedBecause.NO_PROGRESS, queue_id],
-            )
-            log.error("broadcast_without_progress", extra={"broadcast": str(queue_id)})
-            return None
-    return _Lane(queue_id, organization_id, text, kind, queued, uuid4())
+    if row is None:
+        return None
+    organization_id, text, kind, segments, known, queued, broken_drains = row
+    if broken_drains > MOST_BROKEN_DRAINS:
+        journeys.pause(
+            broadcast_id=queue_id,
+            organization_id=organization_id,
+            because=Broadcast.PausedBecause.NO_PROGRESS,
+        )
+        return None
+    return _Lane(Lease(queue_id, uuid4()), text, kind, segments, set(known), queued)
 
 
 def _end(queue_id: UUID) -> None:
@@ -178,158 +131,174 @@ def _end(queue_id: UUID) -> None:
 
 
 def _work(lane: _Lane) -> bool:
-    provider = providers.choose(kind=lane.kind)
     deadline = time.monotonic() + TIMINGS.drain
     with asyncio.Runner() as runner:
-        http = runner.run(_open_http(provider))
+        sessions = _Sessions()
         try:
-            while time.monotonic() < deadline:
-                granted, wait = _tokens(provider, lane.queued)
-                if not granted:
-                    time.sleep(max(0, min(wait, deadline - time.monotonic())))
-                    continue
-                claimed = _claim(lane, granted)
-                if not claimed:
+            while (left := deadline - time.monotonic()) > 0:
+                turn = routing.choose(
+                    kind=lane.kind,
+                    most=min(CLAIM, lane.queued),
+                    patience=left,
+                    without=lane.has_nothing_for | lane.leaves_alone,
+                )
+                if isinstance(turn, Turn):
+                    if not _waited_in_vain(turn):
+                        _take_turn(lane, turn, deadline, runner, sessions)
+                elif turn.wait < TIMINGS.wake_again:
+                    time.sleep(min(turn.wait, left))
+                else:
+                    # Nothing is due, or nobody works: the dispatcher wakes it again in a while.
+                    _tell_what_nobody_carries(lane)
                     return False
-                failpoint("worker.after_claim", lane.text)
-                if not _hand_over(lane, provider, claimed, deadline, runner, http):
-                    # Nothing gets through: the dispatcher tries again in a while, with one window.
-                    return False
-                if len(claimed) < granted:
-                    return False  # nothing else is due
         finally:
-            runner.run(http.close())
+            runner.run(sessions.close())
     return True
 
 
-def _tokens(provider: Provider, queued: int) -> tuple[int, float]:
-    """Return how many messages may be claimed now, and where none, the seconds until some may.
-
-    All workers share one window a credential, so broadcasts on it share its rate, and none takes more
-    tokens than it had messages.
-    """
-    if provider.rate is None:
-        return CLAIM, 0
-    # Windows of a second; a rate below one a second gets a longer window with one message in it.
-    seconds = max(1, ceil(1 / provider.rate))
-    limit = rate_limits.Limit(count=max(1, int(provider.rate * seconds)), seconds=seconds)
-    taken = rate_limits.take(
-        f"provider:{provider.name}", limit=limit, amount=min(CLAIM, max(1, queued))
-    )
-    return taken.granted, taken.resets_in
+def _waited_in_vain(turn: Turn) -> bool:
+    """Wait for the tokens of a turn; return whether its provider's breaker opened meanwhile."""
+    if not turn.wait:
+        return False
+    time.sleep(turn.wait)
+    name = turn.provider.name
+    if turn.is_probe or not breaker.states([name]).get(name, breaker.WELL).is_open:
+        return False
+    turn.give_back(turn.tokens)
+    return True
 
 
-async def _open_http(provider: Provider) -> aiohttp.ClientSession:
-    return http_session(
-        concurrency=provider.concurrency, connect=TIMINGS.connect, read=TIMINGS.read
-    )
-
-
-def _claim(lane: _Lane, most: int) -> list[_Claimed]:
-    with journeys.of_broadcast(lane.queue_id, lease=lane.token) as journey:
-        if journey is None or journey.status != Broadcast.Status.RUNNING:
-            return []
-        journey.cursor.execute(
-            _CLAIM,
-            {
-                "broadcast_id": lane.queue_id,
-                "token": lane.token,
-                "lease": TIMINGS.lease,
-                "limit": most,
-            },
-        )
-        claimed = [_Claimed(*row) for row in journey.cursor.fetchall()]
-        journey.count(messages=len(claimed), was=Status.QUEUED, to=Status.SENDING)
-    return sorted(claimed, key=lambda message: message.id)
+def _take_turn(
+    lane: _Lane, turn: Turn, deadline: float, runner: asyncio.Runner, sessions: "_Sessions"
+) -> None:
+    """Claim what a provider takes now and hand it over."""
+    provider = turn.provider
+    claimed = leases.claim(lane.lease, most=turn.tokens, countries=provider.countries)
+    if len(claimed) < turn.tokens:
+        lane.has_nothing_for.add(provider.name)
+        turn.give_back(turn.tokens - len(claimed))
+    if not claimed:
+        return
+    failpoint("worker.after_claim", lane.text)
+    # Windows of the requests that may run at once: what one crash can leave of unknown outcome.
+    window = provider.concurrency * provider.max_batch
+    for start in range(0, len(claimed), window):
+        if start and (time.monotonic() >= deadline or provider.name in lane.leaves_alone):
+            rest = [message.id for message in claimed[start:]]
+            leases.put_back(lane.lease, rest)
+            turn.give_back(len(rest))
+            break
+        _hand_over(lane, turn, claimed[start : start + window], runner, sessions)
 
 
 def _hand_over(
     lane: _Lane,
-    provider: Provider,
-    claimed: Sequence[_Claimed],
-    deadline: float,
+    turn: Turn,
+    window: Sequence[Claimed],
     runner: asyncio.Runner,
-    http: aiohttp.ClientSession,
-) -> bool:
-    """Send a claim in windows of the requests that may run at once; what time did not allow goes back.
+    sessions: "_Sessions",
+) -> None:
+    """Mark a window, send what is marked, and record what became of it."""
+    provider = turn.provider
+    marked = leases.mark(
+        lane.lease,
+        [message.id for message in window],
+        provider=provider.name,
+        is_new_provider=provider.name not in lane.known_providers,
+    )
+    turn.give_back(len(window) - len(marked))
+    if not marked:
+        return
+    lane.known_providers.add(provider.name)
+    failpoint("worker.after_mark", lane.text)
+    sendable = [message for message in window if message.id in marked]
+    answers = runner.run(_call(lane, provider, sendable, sessions))
+    failpoint("worker.after_http_ok", lane.text)
+    turn.states[provider.name] = breaker.note(
+        name=provider.name, answers=answers, state=turn.state, is_probe=turn.is_probe
+    )
+    results = {message_id: result for answer in answers for message_id, result in answer.items()}
+    elsewhere = _look_elsewhere(lane, turn, results)
+    recording.record(
+        queue_id=lane.queue_id,
+        token=lane.lease.token,
+        provider=provider.name,
+        results=results,
+        segments=lane.segments,
+        elsewhere=elsewhere,
+    )
+    failpoint("worker.after_record", lane.text)
 
-    Return whether the last window got through: not, where all of it provably never left.
+
+def _look_elsewhere(
+    lane: _Lane, turn: Turn, results: Mapping[UUID, Result]
+) -> frozenset[str] | None:
+    """Return the countries whose unsent messages another provider may take at once; None is all of them.
+
+    What could not take a message is left alone for the rest of the drain where another one can, and
+    where nothing got through to it: so a message that nobody can take tries each but once in a drain.
     """
-    window = provider.concurrency * provider.max_batch
-    gets_through = True
-    for start in range(0, len(claimed), window):
-        if start and (time.monotonic() >= deadline or not gets_through):
-            _put_back(lane, [message.id for message in claimed[start:]])
-            break
-        part = claimed[start : start + window]
-        marked = _mark(lane, provider, [message.id for message in part])
-        if marked:
-            failpoint("worker.after_mark", lane.text)
-            sendable = [message for message in part if message.id in marked]
-            results = runner.run(_call(lane, provider, sendable, http))
-            failpoint("worker.after_http_ok", lane.text)
-            recording.record(
-                queue_id=lane.queue_id,
-                token=lane.token,
-                provider=provider.name,
-                results=results,
-            )
-            failpoint("worker.after_record", lane.text)
-            gets_through = not all(
-                isinstance(result, Unavailable | Misconfigured) for result in results.values()
-            )
-    return gets_through
-
-
-def _mark(lane: _Lane, provider: Provider, ids: list[UUID]) -> set[UUID]:
-    """Return the messages that may be sent now; their mark is committed."""
-    ours: dict[str, Any] = {"ids": ids, "token": lane.token}
-    with journeys.of_broadcast(lane.queue_id, lease=lane.token) as journey:
-        if journey is None:
-            return set()
-        journey.cursor.execute(
-            _MARK,
-            {
-                **ours,
-                "provider": provider.name,
-                "validity": TIMINGS.validity,
-                "margin": TIMINGS.margin,
-            },
+    provider = turn.provider
+    unsent = [r for r in results.values() if isinstance(r, Unavailable | Misconfigured)]
+    busy = [r for r in unsent if isinstance(r, Unavailable) and r.gives_attempt_back]
+    if turn.state.is_open or (len(unsent) == len(results) and not busy):
+        lane.leaves_alone.add(provider.name)
+    if busy:
+        # What was asked to wait longer does so by its own row; a credential is tried again before.
+        longest = max(recording.retry_after(result) for result in busy)
+        routing.bucket(provider).hold(
+            min(max(longest, TIMINGS.retry_after_least), TIMINGS.breaker_open)
         )
-        marked = {row[0] for row in journey.cursor.fetchall()}
-        if marked:
-            journey.provider = provider.name
-        if len(marked) < len(ids):
-            _settle_unmarked(journey, ours)
-    return marked
+    if not unsent:
+        return frozenset()
+    elsewhere = routing.elsewhere(
+        kind=lane.kind, states=turn.states, without=lane.leaves_alone | {provider.name}
+    )
+    if elsewhere != frozenset():
+        lane.leaves_alone.add(provider.name)
+    return elsewhere
 
 
-def _settle_unmarked(journey: Journey, ours: Mapping[str, Any]) -> None:
-    """End what must not be sent any more; put back what only has to wait."""
-    ends = _CANCELED if journey.status == Broadcast.Status.CANCELED else _NOT_WANTED
-    for code, condition in ends.items():
-        journey.move(
-            f"{_END_UNMARKED} AND {condition}",
-            {**ours, "code": code},
-            to=Status.CANCELED,
-            charge=Charge.RELEASED,
+def _tell_what_nobody_carries(lane: _Lane) -> None:
+    """Log the countries whose messages wait until SMS_PROVIDERS has somebody for them again."""
+    carriers = providers.candidates(kind=lane.kind)
+    if any(not p.countries or p.name not in lane.has_nothing_for for p in carriers):
+        return
+    carried = frozenset().union(*(provider.countries for provider in carriers))
+    with connection.cursor() as cursor:
+        cursor.execute(_NOT_CARRIED, [lane.queue_id, list(carried)])
+        countries = sorted(country for (country,) in cursor.fetchall())
+    if countries:
+        log.error(
+            "no_provider_for_countries",
+            extra={"broadcast": str(lane.queue_id), "countries": countries},
         )
-    journey.move(_PUT_BACK_UNMARKED, ours, to=Status.QUEUED)
 
 
-def _put_back(lane: _Lane, ids: list[UUID]) -> None:
-    with journeys.of_broadcast(lane.queue_id, lease=lane.token) as journey:
-        if journey is not None:
-            journey.move(_PUT_BACK_UNMARKED, {"ids": ids, "token": lane.token}, to=Status.QUEUED)
+class _Sessions:
+    """One HTTP session a provider, for the time of a drain."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, aiohttp.ClientSession] = {}
+
+    def of(self, provider: Provider) -> aiohttp.ClientSession:
+        """Return the session; the first call must come from inside the event loop."""
+        if provider.name not in self._open:
+            self._open[provider.name] = http_session(
+                concurrency=provider.concurrency, connect=TIMINGS.connect, read=TIMINGS.read
+            )
+        return self._open[provider.name]
+
+    async def close(self) -> None:
+        for session in self._open.values():
+            await session.close()
 
 
 async def _call(
-    lane: _Lane,
-    provider: Provider,
-    messages: Sequence[_Claimed],
-    http: aiohttp.ClientSession,
-) -> dict[UUID, Result]:
-    """Return what became of each message. No transaction is open while this runs."""
+    lane: _Lane, provider: Provider, messages: Sequence[Claimed], sessions: _Sessions
+) -> list[dict[UUID, Result]]:
+    """Return what became of the messages of each request. No transaction is open while this runs."""
+    http = sessions.of(provider)
     outgoing = [
         Outgoing(
             id=message.id,
@@ -344,4 +313,4 @@ async def _call(
         for start in range(0, len(outgoing), size)
     ]
     answers = await asyncio.gather(*(provider.send(batch, http) for batch in batches))
-    return {message_id: result for answer in answers for message_id, result in answer.items()}
+    return [dict(answer) for answer in answers]

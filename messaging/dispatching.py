@@ -1,14 +1,28 @@
-"""The sweep: frees what a drain left behind, wakes what is due, and delivers when the broker is away."""
+"""The sweep: frees what a drain left behind, wakes what is due, and delivers when no worker does."""
 
 import logging
+import time
 from collections.abc import Callable
+from functools import partial
+from math import inf
 from typing import Final
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from psycopg.errors import UndefinedTable
 
-from messaging import delivery, journeys, locks, reports, tasks
+from messaging import (
+    delivery,
+    heartbeats,
+    idempotency,
+    journeys,
+    locks,
+    lookups,
+    reports,
+    run_control,
+    tasks,
+)
 from messaging.failpoints import failpoint
 from messaging.journeys import Charge, Journey, Status
 from messaging.models import MessageEvent
@@ -17,8 +31,12 @@ from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
 
-PART: Final = "dispatcher"
 _LOCK: Final = 7_267_534  # any number nobody else locks: one dispatcher sweeps at a time
+
+# No worker's lane: whoever died or was stopped at one of those may still hold its lock.
+OWN_LANE: Final = -1
+
+_FORGET_AGAIN: Final = 300  # seconds between two looks for keys that are too old
 
 BITE: Final = 10_000  # messages of one broadcast that a sweep frees at a time
 
@@ -47,6 +65,7 @@ UPDATE messaging_message m SET status = 'QUEUED', lease_token = NULL, lease_unti
 # The token stays: should the drain still live, its late result can land.
 _GIVE_UP: Final = f"""
 UPDATE messaging_message m SET status = 'UNKNOWN', unknown_since = now(), lease_until = NULL,
+  look_up_at = clock_timestamp() + %(look_up_first)s * interval '1 second',
   updated_at = clock_timestamp()
 {_of_a_bite(f"{_LATE_LEASE} AND submit_started_at IS NOT NULL")}"""
 
@@ -75,7 +94,7 @@ UPDATE messaging_message m SET charge = 'RELEASED', error_code = 'undetermined',
 
 # Broadcasts with due messages that were not woken for a while; the longest forgotten first.
 _DUE: Final = """
-SELECT b.id, b.queued FROM messaging_broadcast b
+SELECT b.id FROM messaging_broadcast b
 WHERE b.status = 'RUNNING'
   AND coalesce(b.woken_at, b.created_at) <= statement_timestamp() - %s * interval '1 second'
   AND EXISTS (SELECT FROM messaging_message m WHERE m.broadcast_id = b.id AND m.status = 'QUEUED'
@@ -84,24 +103,22 @@ WHERE b.status = 'RUNNING'
 ORDER BY b.woken_at NULLS FIRST, b.id
 """
 
-_BEAT: Final = """
-INSERT INTO messaging_heartbeat (part, beat_at) VALUES (%s, clock_timestamp())
-ON CONFLICT (part) DO UPDATE SET beat_at = excluded.beat_at
-"""
-
 
 class Dispatcher:
-    """What one dispatcher process remembers between two sweeps: whether the broker was away."""
+    """What one dispatcher process remembers between two sweeps: how the broker and the workers are."""
 
     def __init__(self) -> None:
         self.broker_is_away = False
+        self.untaken: set[str] = set()  # queues that no worker took anything from for a while
+        self._done_at: dict[str, float] = {}  # what is not done at every sweep
+        self._began = time.monotonic()
 
     def sweep(self) -> bool:
         """Look once after everything that was left behind; return whether to sweep again at once.
 
         Repeating it is harmless, and a second dispatcher finds the lock taken and does nothing. While
-        the broker is away it hands messages over itself, one lane of one broadcast a sweep, by the same
-        verb as the workers.
+        the broker is away, or no worker takes anything from it, it hands messages over itself, one lane
+        of one broadcast a sweep, by the same verb as the workers.
 
         Raises: DatabaseError when PostgreSQL is away. What else goes wrong is logged, step by step, and
         then no heartbeat is written: /readyz says that the dispatcher is late.
@@ -109,44 +126,112 @@ class Dispatcher:
         with locks.held(_LOCK) as is_ours:
             if not is_ours:
                 return False
-            steps = [_free_left_behind, reports.apply, self._wake_due]
+            steps = [
+                run_control.cancel_suspended,
+                run_control.cancel_bite,
+                _free_left_behind,
+                reports.apply,
+                self._wake_due,
+                self._wake_look_ups,
+                self._wake_audit,
+                self._send_canaries,
+                self._forget_old_keys,
+            ]
             # Each for itself: what one step cannot do today must not keep the others from their work.
             done = [_done(step) for step in steps]
             if None not in done:
-                _beat()
+                heartbeats.beat(heartbeats.DISPATCHER)
             return any(done)
+
+    def _send_canaries(self) -> bool:
+        """Put a task that does nothing into each queue that nothing was taken from for a while."""
+        for queue in settings.QUEUES:
+            age = heartbeats.age(heartbeats.worker(queue))
+            # A dispatcher that has just begun knows nothing yet: workers may be starting as it is.
+            if age >= TIMINGS.canary <= time.monotonic() - self._began:
+                if queue not in self.untaken:
+                    log.error("no_worker_takes_anything", extra={"queue": queue})
+                self.untaken.add(queue)
+            elif queue in self.untaken:
+                log.warning("workers_are_back", extra={"queue": queue})
+                self.untaken.remove(queue)
+            # One that is still under way is enough, unless the broker lost it.
+            is_under_way = self._since(f"canary {queue}") < min(age, TIMINGS.canary)
+            if age >= heartbeats.WORKER_BEAT and not is_under_way:
+                self._publish(f"canary {queue}", partial(tasks.send_canary, queue))
+        return False
 
     def _wake_due(self) -> bool:
         """Wake what nobody woke; return whether messages were handed over here instead."""
         if not settings.SENDING:
             return False
         with connection.cursor() as cursor:
-            # Without a broker nobody else wakes anything: all that is due is ours.
-            cursor.execute(_DUE, [0 if self.broker_is_away else TIMINGS.wake_again])
-            due = cursor.fetchall()
-        for broadcast_id, queued in due:
-            try:
-                tasks.wake(broadcast_id, messages=queued)
-            except BrokerAway:
-                self.broker_is_away = True
-                _note_woken(
-                    broadcast_id
-                )  # the next sweep takes another, also where this one's lane is held
-                return delivery.drain(queue_id=broadcast_id, lane=0)
+            # Without broker or workers nobody else wakes anything: all that is due is ours.
+            is_alone = self.broker_is_away or "delivery" in self.untaken
+            cursor.execute(_DUE, [0 if is_alone else TIMINGS.wake_again])
+            due = [row[0] for row in cursor.fetchall()]
+        for broadcast_id in due:
+            # Every lane: whoever was stopped may hold one. But wake-ups that nobody takes would pile up.
+            wake = partial(tasks.wake, broadcast_id)
+            is_woken = "delivery" not in self.untaken and self._publish("wake", wake)
+            # Noted in both cases: the next sweep takes another one, also where this lane is held.
             _note_woken(broadcast_id)
-            self.broker_is_away = False
+            if not is_woken:
+                return delivery.drain(queue_id=broadcast_id, lane=OWN_LANE)
         return False
+
+    def _wake_look_ups(self) -> bool:
+        """Have carriers asked about unknown messages; without a worker one is asked here."""
+        for provider in lookups.due():
+            what = f"look up {provider}"
+            if self._since(what) < TIMINGS.wake_again:
+                continue
+            wake = partial(tasks.wake_look_up, provider)
+            if "chores" in self.untaken or not self._publish(what, wake):
+                return lookups.look_up(provider=provider)
+        return False
+
+    def _wake_audit(self) -> bool:
+        """Have the invariants asked now and then, by a worker: it takes longer than a sweep may."""
+        if min(self._since("audit"), heartbeats.age(heartbeats.AUDIT)) >= TIMINGS.audit:
+            self._publish("audit", tasks.wake_audit)
+        return False
+
+    def _forget_old_keys(self) -> bool:
+        if self._since("keys") < _FORGET_AGAIN:
+            return False
+        is_more_left = idempotency.forget_old()
+        if not is_more_left:
+            self._note("keys")
+        return is_more_left
+
+    def _publish(self, what: str, publish: Callable[[], None]) -> bool:
+        """Publish, note when, and return whether the broker was there to take it."""
+        try:
+            publish()
+        except BrokerAway:
+            self.broker_is_away = True
+            return False
+        self.broker_is_away = False
+        self._note(what)
+        return True
+
+    def _since(self, what: str) -> float:
+        return time.monotonic() - self._done_at.get(what, -inf)
+
+    def _note(self, what: str) -> None:
+        self._done_at[what] = time.monotonic()
 
 
 def _done(step: Callable[[], bool]) -> bool | None:
     """Do one step and return whether it left work; None where it broke off, which is logged.
 
-    Raises: what a database that is away raises: no other step could work.
+    Raises: what a database that is away, or has no tables yet, raises: no other step could work.
     """
     try:
         return step()
-    except Exception:
-        if not connection.is_usable():
+    except Exception as error:
+        if not connection.is_usable() or isinstance(error.__cause__, UndefinedTable):
             raise
         log.exception("sweep_step_broken_off", extra={"step": step.__name__})
         return None
@@ -160,20 +245,16 @@ def _note_woken(broadcast_id: UUID) -> None:
         )
 
 
-def _beat() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_BEAT, [PART])
-
-
 def is_late() -> bool:
     """Return whether no dispatcher has swept for 30 seconds."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM messaging_heartbeat WHERE part = %s"
-            " AND beat_at > clock_timestamp() - %s * interval '1 second')",
-            [PART, TIMINGS.dispatcher_late],
-        )
-        return not cursor.fetchone()[0]
+    return heartbeats.age(heartbeats.DISPATCHER) >= TIMINGS.dispatcher_late
+
+
+def are_workers_late() -> bool:
+    """Return whether nothing was taken from some queue for a minute, not even a canary."""
+    return any(
+        heartbeats.age(heartbeats.worker(queue)) >= TIMINGS.canary for queue in settings.QUEUES
+    )
 
 
 def _free_left_behind() -> bool:
@@ -198,7 +279,7 @@ def _free_left_behind() -> bool:
 def _free(journey: Journey) -> bool:
     put_back = journey.move(_PUT_BACK, {}, to=Status.QUEUED)
     failpoint("sweep.mid", journey.broadcast_id)
-    given_up = journey.move(_GIVE_UP, {}, to=Status.UNKNOWN)
+    given_up = journey.move(_GIVE_UP, {"look_up_first": TIMINGS.look_up_first}, to=Status.UNKNOWN)
     if given_up:
         journey.cursor.execute(_NOTE_GIVEN_UP, [MessageEvent.Kind.UNKNOWN, journey.broadcast_id])
         journey.cursor.execute(_LOOK_AT_REPORTS, [journey.broadcast_id])

@@ -16,6 +16,8 @@ from uuid import UUID, uuid4
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from accounts import audit
+from accounts.models import Organization
 from billing import ledger
 from contacts import suppressions
 from messaging.models import Broadcast, Message
@@ -37,6 +39,10 @@ COUNTERS: Final[Mapping[str, str]] = {
     Status.CANCELED: "canceled",
 }
 
+# Of the last so many messages that were handed over, half FAILED or UNKNOWN hold a broadcast up.
+RESULTS: Final = 200
+_RESULT_OF: Final[Mapping[str, str]] = {Status.SENT: "+", Status.FAILED: "-", Status.UNKNOWN: "-"}
+
 
 def _added_up(statuses: Iterable[str]) -> str:
     return " + ".join(sorted(COUNTERS[status] for status in statuses))
@@ -49,9 +55,17 @@ UPDATE messaging_broadcast SET
   credits_released = credits_released + %(released)s,
   providers = CASE WHEN %(provider)s = '' OR %(provider)s = ANY(providers) THEN providers
     ELSE providers || %(provider)s::varchar END,
+  recent_results = right(recent_results || %(results)s, {RESULTS}),
   updated_at = clock_timestamp()
 WHERE id = %(id)s
-RETURNING {_added_up(Message.WAITING_STATUSES)} = 0, {_added_up(Message.FAILURE_STATUSES)} > 0
+RETURNING {_added_up(Message.WAITING_STATUSES)} = 0, {_added_up(Message.FAILURE_STATUSES)} > 0,
+  length(replace(recent_results, '+', '')) >= {RESULTS // 2} AND length(recent_results) = {RESULTS}
+"""
+
+_PAUSE: Final = """
+UPDATE messaging_broadcast SET status = 'PAUSED', paused_because = %s, broken_drains = 0,
+  updated_at = clock_timestamp()
+WHERE id = %s AND status = 'RUNNING'
 """
 
 
@@ -68,6 +82,7 @@ class Journey:
     released: int = 0
     collected_late: int = 0  # moved from released to captured by `ledger.late_capture`
     provider: str = ""
+    results: Counter[str] = field(default_factory=Counter)  # of handing over: "+" taken, "-" not
 
     def move(
         self, update: str, parameters: Mapping[str, Any], *, to: str, charge: str | None = None
@@ -102,6 +117,8 @@ class Journey:
         """Count messages whose UPDATE the caller ran itself, because it needs the rows."""
         self.counters[COUNTERS[was]] -= messages
         self.counters[COUNTERS[to]] += messages
+        if was == Status.SENDING and to in _RESULT_OF:
+            self.results[_RESULT_OF[to]] += messages
 
 
 @contextmanager
@@ -141,12 +158,19 @@ def _settle(journey: Journey, *, reference: str) -> None:
             "captured": journey.captured + journey.collected_late,
             "released": journey.released - journey.collected_late,
             "provider": journey.provider,
+            "results": _mixed(journey.results),
             "id": journey.broadcast_id,
         },
     )
-    is_finished, has_failures = journey.cursor.fetchone()
+    is_finished, has_failures, fails_too_often = journey.cursor.fetchone()
     if is_finished:
         _finish(journey, has_failures=has_failures)
+    elif fails_too_often and journey.results and journey.status == Broadcast.Status.RUNNING:
+        pause(
+            broadcast_id=journey.broadcast_id,
+            organization_id=journey.organization_id,
+            because=Broadcast.PausedBecause.ERROR_RATE,
+        )
     ledger.capture(
         organization_id=journey.organization_id, amount=journey.captured, reference=reference
     )
@@ -172,3 +196,27 @@ def _finish(journey: Journey, *, has_failures: bool) -> None:
         log.info(
             "broadcast_finished", extra={"broadcast": str(journey.broadcast_id), "status": status}
         )
+
+
+def _mixed(results: Counter[str]) -> str:
+    """Return one window's results spread evenly: what is cut off later is a fair sample of it."""
+    failed, total = results["-"], results.total()
+    return "".join(
+        "-" if (number + 1) * failed // total > number * failed // total else "+"
+        for number in range(max(0, total - RESULTS), total)
+    )
+
+
+def pause(*, broadcast_id: UUID, organization_id: UUID, because: Broadcast.PausedBecause) -> None:
+    """Hold a running broadcast up by ourselves, and say so; somebody of the organization resumes it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_PAUSE, [because, broadcast_id])
+        if not cursor.rowcount:
+            return
+        audit.record(
+            act="broadcast.paused",
+            subject=f"broadcast:{broadcast_id}",
+            organization=Organization(pk=organization_id),
+            details={"paused_because": because},
+        )
+    log.error("broadcast_paused", extra={"broadcast": str(broadcast_id), "because": because})

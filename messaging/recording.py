@@ -5,6 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -50,20 +51,25 @@ UPDATE messaging_message m SET status = 'FAILED', charge = 'RELEASED', provider 
 FROM unnest(%(ids)s::uuid[], %(codes)s::text[], %(reasons)s::text[]) AS r(id, code, reason)
 WHERE {_OURS_SENT}"""
 
+# Another provider carries its country now: at once, and at no cost.
+_GOES_ELSEWHERE: Final = "r.may_move AND (%(everywhere)s OR m.country = ANY(%(elsewhere)s))"
+
 _UNSENT: Final = f"""
 UPDATE messaging_message m SET status = 'QUEUED', lease_token = NULL, lease_until = NULL,
-  submit_started_at = NULL, unknown_since = NULL, attempts = m.attempts - r.given_back,
-  error_code = r.code, error_message = r.reason,
-  next_attempt_at = clock_timestamp() + greatest(r.retry_after,
+  submit_started_at = NULL, unknown_since = NULL, error_code = r.code, error_message = r.reason,
+  attempts = m.attempts - CASE WHEN {_GOES_ELSEWHERE} THEN 1 ELSE r.given_back END,
+  next_attempt_at = clock_timestamp() + CASE WHEN {_GOES_ELSEWHERE} THEN 0 ELSE greatest(r.retry_after,
     least(%(backoff)s * power(2, m.attempts - 1), %(backoff_most)s) * (0.5 + random() / 2)
-  ) * interval '1 second'
+  ) END * interval '1 second'
 FROM unnest(%(ids)s::uuid[], %(codes)s::text[], %(reasons)s::text[], %(retry_after)s::float8[],
-  %(given_back)s::int[], %(attempts)s::int[]) AS r(id, code, reason, retry_after, given_back, most)
+    %(given_back)s::int[], %(may_move)s::bool[], %(attempts)s::int[])
+  AS r(id, code, reason, retry_after, given_back, may_move, most)
 WHERE {_OURS_SENT} AND m.status = 'SENDING' AND m.attempts - r.given_back < r.most"""
 
 _UNCLEAR: Final = f"""
 UPDATE messaging_message m SET status = 'UNKNOWN', provider = %(provider)s,
   unknown_since = coalesce(m.unknown_since, clock_timestamp()), lease_until = NULL,
+  look_up_at = coalesce(m.look_up_at, clock_timestamp() + %(look_up_first)s * interval '1 second'),
   error_code = r.code, error_message = r.reason, updated_at = clock_timestamp()
 FROM unnest(%(ids)s::uuid[], %(codes)s::text[], %(reasons)s::text[]) AS r(id, code, reason)
 WHERE {_OURS_SENT}"""
@@ -77,33 +83,61 @@ WHERE NOT EXISTS (  -- told once, however often it is tried
   WHERE told.message_id = m.id AND told.kind = %s AND told.detail = e.detail)"""
 
 
-def record(*, queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, Result]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Messages that were handed over together, and what is known about all of them."""
+
+    queue_id: UUID
+    token: UUID
+    provider: str
+    segments: int | None
+    elsewhere: frozenset[str] | None
+
+
+def record(
+    *,
+    queue_id: UUID,
+    token: UUID,
+    provider: str,
+    results: Mapping[UUID, Result],
+    segments: int | None = None,
+    elsewhere: frozenset[str] | None = frozenset(),
+) -> None:
     """Move the messages of a window by their results; counters and credits move with them.
 
     All or nothing, and only rows that still belong to this lease. While PostgreSQL is away it is tried
     again for 40 s; after that reports and look-ups own the rows, which the sweep makes UNKNOWN.
+    `segments` is what each was charged for; `elsewhere` the countries that another provider carries now
+    (None: all), where what was not sent goes at once.
 
     Raises: DatabaseError when PostgreSQL stayed away.
     """
+    window = _Window(queue_id, token, provider, segments, elsewhere)
     until = time.monotonic() + TIMINGS.record_retry
     write = _record
     while True:
         try:
-            write(queue_id, token, provider, results)
+            write(window, results)
         except (IntegrityError, DataError):
             # An id of the provider's that another message has already, or a value PostgreSQL refuses:
             # one bad row must not leave the others, which are marked, without their result.
             if write is _record_one_by_one:
                 raise
             write = _record_one_by_one
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError) as error:
             connection.close()
             if time.monotonic() >= until:
                 taken = [
                     str(id_) for id_, result in results.items() if isinstance(result, Accepted)
                 ]
-                log.exception(
-                    "accepted_unrecorded", extra={"broadcast": str(queue_id), "messages": taken}
+                log.error(  # noqa: TRY400 - ids and nothing else: the caller raises what happened
+                    "accepted_unrecorded",
+                    extra={
+                        "broadcast": str(queue_id),
+                        "provider": provider,
+                        "messages": taken,
+                        "error": type(error).__name__,
+                    },
                 )
                 raise
             time.sleep(random.uniform(0.25, 0.5))  # noqa: S311 - spreads the workers' tries
@@ -111,7 +145,7 @@ def record(*, queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID,
             return
 
 
-def _record(queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, Result]) -> None:
+def _record(window: _Window, results: Mapping[UUID, Result]) -> None:
     accepted = {id_: r for id_, r in results.items() if isinstance(r, Accepted)}
     refused = {id_: r for id_, r in results.items() if isinstance(r, Refused)}
     unsent = {id_: r for id_, r in results.items() if isinstance(r, Unavailable | Misconfigured)}
@@ -120,27 +154,27 @@ def _record(queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, R
         log.warning(
             "not_taken",
             extra={
-                "broadcast": str(queue_id),
-                "provider": provider,
+                "broadcast": str(window.queue_id),
+                "provider": window.provider,
                 "put_back": len(unsent),
                 "unknown": len(unclear),
                 "because": next(iter((unsent | unclear).values())).reason,
             },
         )
-    ours = {"token": token, "provider": provider}
-    with journeys.of_broadcast(queue_id, lease=token) as journey:
+    ours = {"token": window.token, "provider": window.provider}
+    with journeys.of_broadcast(window.queue_id, lease=window.token) as journey:
         if journey is None:
             return
-        journey.provider = provider
+        journey.provider = window.provider
         if accepted:
-            _record_accepted(journey, ours, accepted)
+            _record_accepted(journey, ours, accepted, window)
         if refused:
             _record_refused(journey, ours, refused)
         if unsent:
-            _record_unsent(journey, ours, unsent)
+            _record_unsent(journey, ours, unsent, window)
         if unclear:
             _record_unclear(journey, ours, unclear)
-        failpoint("worker.mid_record", queue_id)
+        failpoint("worker.mid_record", window.queue_id)
 
 
 def _columns(
@@ -155,7 +189,10 @@ def _columns(
 
 
 def _record_accepted(
-    journey: Journey, ours: Mapping[str, Any], results: Mapping[UUID, Accepted]
+    journey: Journey,
+    ours: Mapping[str, Any],
+    results: Mapping[UUID, Accepted],
+    window: _Window,
 ) -> None:
     journey.move(
         _ACCEPTED,
@@ -163,11 +200,36 @@ def _record_accepted(
             **ours,
             "ids": list(results),
             "provider_ids": [result.provider_message_id for result in results.values()],
-            "metadata": [json.dumps(dict(result.metadata)) for result in results.values()],
+            "metadata": [json.dumps(metadata) for metadata in _metadata(results, window)],
         },
         to=Status.SENT,
         charge=Charge.CAPTURED,
     )
+
+
+def _metadata(results: Mapping[UUID, Accepted], window: _Window) -> list[dict[str, object]]:
+    """Return the provider's words; where it counts other segments than were charged, with our count."""
+    told = [dict(result.metadata) for result in results.values()]
+    differing = [
+        metadata
+        for metadata in told
+        # Nothing, or 0, is what a carrier says that has not counted yet.
+        if window.segments and metadata.get("segments") and metadata["segments"] != window.segments
+    ]
+    for metadata in differing:
+        metadata["segments_charged"] = window.segments
+    if differing:
+        log.warning(
+            "segments_differ",
+            extra={
+                "broadcast": str(window.queue_id),
+                "provider": window.provider,
+                "messages": len(differing),
+                "charged": window.segments,
+                "counted": differing[0]["segments"],
+            },
+        )
+    return told
 
 
 def _record_refused(
@@ -187,7 +249,10 @@ def _record_refused(
 
 
 def _record_unsent(
-    journey: Journey, ours: Mapping[str, Any], results: Mapping[UUID, Unavailable | Misconfigured]
+    journey: Journey,
+    ours: Mapping[str, Any],
+    results: Mapping[UUID, Unavailable | Misconfigured],
+    window: _Window,
 ) -> None:
     """Put back what provably never left; what was tried too often ends here."""
     internal = [getattr(result, "internal", False) for result in results.values()]
@@ -199,8 +264,11 @@ def _record_unsent(
     rows = {
         **ours,
         **_columns(results),
-        "retry_after": [_retry_after(result) for result in results.values()],
+        "retry_after": [retry_after(result) for result in results.values()],
         "given_back": [int(given) for given in given_back],
+        "may_move": [not own for own in internal],
+        "everywhere": window.elsewhere is None,
+        "elsewhere": list(window.elsewhere or ()),
         "attempts": [INTERNAL_ATTEMPTS if own else MOST_ATTEMPTS for own in internal],
         "final_codes": [
             Message.ErrorCode.INTERNAL if own else Message.ErrorCode.EXPIRED for own in internal
@@ -216,7 +284,8 @@ def _record_unsent(
     _note(journey, MessageEvent.Kind.PUT_BACK, Status.QUEUED, results)
 
 
-def _retry_after(result: Unavailable | Misconfigured) -> float:
+def retry_after(result: Unavailable | Misconfigured) -> float:
+    """Return the seconds that a message waits at least for its next try at the same provider."""
     if isinstance(result, Misconfigured):
         return TIMINGS.repair
     asked = result.retry_after
@@ -231,7 +300,7 @@ def _record_unclear(
 ) -> None:
     journey.move(
         _UNCLEAR,
-        {**ours, **_columns(results)},
+        {**ours, **_columns(results), "look_up_first": TIMINGS.look_up_first},
         to=Status.UNKNOWN,
     )
     _note(journey, MessageEvent.Kind.UNKNOWN, Status.UNKNOWN, results)
@@ -248,22 +317,20 @@ def _note(
     journey.cursor.execute(_EVENTS, [kind, list(results), reasons, status, kind])
 
 
-def _record_one_by_one(
-    queue_id: UUID, token: UUID, provider: str, results: Mapping[UUID, Result]
-) -> None:
+def _record_one_by_one(window: _Window, results: Mapping[UUID, Result]) -> None:
     for message_id, result in results.items():
         try:
-            _record(queue_id, token, provider, {message_id: result})
+            _record(window, {message_id: result})
         except (IntegrityError, DataError) as error:
             log.error(  # noqa: TRY400 - the trace says nothing that the ids do not
                 "result_not_recorded_as_given",
                 extra={
-                    "broadcast": str(queue_id),
+                    "broadcast": str(window.queue_id),
                     "message_id": str(message_id),
                     "error": type(error).__name__,
                 },
             )
-            _record(queue_id, token, provider, {message_id: _bare(result)})
+            _record(window, {message_id: _bare(result)})
 
 
 def _bare(result: Result) -> Result:
@@ -275,7 +342,9 @@ def _bare(result: Result) -> Result:
             return Refused("", "", opts_out=result.opts_out)
         case Unavailable():
             return Unavailable(
-                "", gives_attempt_back=result.gives_attempt_back, internal=result.internal
+                "not recorded",
+                gives_attempt_back=result.gives_attempt_back,
+                internal=result.internal,
             )
         case Misconfigured():
             return Misconfigured("", "")

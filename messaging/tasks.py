@@ -2,18 +2,21 @@
 
 import logging
 import time
+from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from math import inf
+from typing import Any, Final
 from uuid import UUID, uuid4
 
-from celery import Task, current_app, shared_task
+from celery import Task, current_app, shared_task, signals
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
 from kombu import Connection
 from kombu.exceptions import LimitExceeded
 from kombu.exceptions import OperationalError as BrokerError
 from kombu.pools import producers
 
-from messaging import delivery, reports
+from messaging import delivery, heartbeats, invariants, locks, lookups, reports
 from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
@@ -36,7 +39,14 @@ class _Broker:
         self.has_failed = False
         self.rests_until = 0.0
 
-    def publish(self, task: Task[Any, Any], *args: object, task_id: str | None = None) -> None:
+    def publish(
+        self,
+        task: Task[Any, Any],
+        *args: object,
+        task_id: str | None = None,
+        queue: str | None = None,
+    ) -> None:
+        options: dict[str, Any] = {"queue": queue} if queue else {}
         now = time.monotonic()
         if now < self.rests_until:
             raise BrokerAway
@@ -47,7 +57,11 @@ class _Broker:
                 block=True, timeout=TIMINGS.publish
             ) as producer:
                 task.apply_async(
-                    args=args, task_id=task_id or str(uuid4()), producer=producer, retry=False
+                    args=args,
+                    task_id=task_id or str(uuid4()),
+                    producer=producer,
+                    retry=False,
+                    **options,
                 )
         except (BrokerError, LimitExceeded, OSError) as error:
             self.has_failed = True
@@ -70,6 +84,8 @@ class _Broker:
 
 _broker = _Broker()
 
+_AUDIT_LOCK: Final = 7_267_535  # any number nobody else locks: one audit at a time
+
 
 @shared_task(name="messaging.drain")
 def drain(queue_id: str, lane: int) -> None:
@@ -87,13 +103,35 @@ def apply_reports() -> None:
         _try_publishing(apply_reports)
 
 
-def wake(queue_id: UUID, *, messages: int, first: bool = False) -> None:
-    """Wake the workers for a broadcast; the first wake-up's task id is the queue id itself.
+@shared_task(name="messaging.look_up")
+def look_up(provider: str) -> None:
+    """Ask a provider about its unknown messages for about two seconds; while more are due, go on."""
+    if lookups.look_up(provider=provider):
+        _try_publishing(look_up, provider)
+
+
+@shared_task(name="messaging.check_invariants")
+def check_invariants() -> None:
+    """Ask what must be true of messages and credits; a sign of life is given only where it is."""
+    with locks.held(_AUDIT_LOCK) as is_ours:
+        if is_ours and not invariants.watch():
+            heartbeats.beat(heartbeats.AUDIT)
+
+
+@shared_task(name="messaging.canary")
+def canary() -> None:
+    """Do nothing: that a worker took it is shown by `_show_life`, as with every other task."""
+
+
+def wake(queue_id: UUID, *, messages: int | None = None, first: bool = False) -> None:
+    """Wake every lane of a broadcast, or one where `messages` says that one claim takes all of it.
+
+    The first wake-up's task id is the queue id itself.
 
     Raises: BrokerAway within about three seconds.
     """
     # A second lane is of use only where one claim does not take everything.
-    lanes = settings.DELIVERY_LANES if messages > delivery.CLAIM else 1
+    lanes = 1 if messages is not None and messages <= delivery.CLAIM else settings.DELIVERY_LANES
     for lane in range(lanes):
         task_id = str(queue_id) if first and lane == 0 else None
         _broker.publish(drain, str(queue_id), lane, task_id=task_id)
@@ -107,16 +145,30 @@ def try_waking(queue_id: UUID, *, messages: int, first: bool = False) -> None:
         log.warning("wake_left_to_dispatcher", extra={"broadcast": str(queue_id)})
 
 
+def wake_look_up(provider: str) -> None:
+    """Have a provider asked about its unknown messages soon. Raises: BrokerAway."""
+    _broker.publish(look_up, provider)
+
+
+def wake_audit() -> None:
+    """Have the invariants asked soon. Raises: BrokerAway."""
+    _broker.publish(check_invariants)
+
+
+def send_canary(queue: str) -> None:
+    """Put a task that does nothing into the queue. Raises: BrokerAway."""
+    _broker.publish(canary, queue=queue)
+
+
 def wake_reports() -> None:
     """Have the inbox applied soon; called for each report that came in, published now and then."""
     _reports_wake.request()
 
 
 def _try_publishing(task: Task[Any, Any], *args: object) -> None:
-    try:
+    # Left to the dispatcher otherwise. Whoever finds the broker away says so, once for all.
+    with suppress(BrokerAway):
         _broker.publish(task, *args)
-    except BrokerAway:
-        log.warning("wake_left_to_dispatcher", extra={"task": task.name})
 
 
 class _ReportsWake:
@@ -132,3 +184,31 @@ class _ReportsWake:
 
 
 _reports_wake = _ReportsWake()
+
+
+class _Life:
+    """The signs of life of this process: a few a minute for each queue, however much it takes."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, float] = {}
+
+    def show(self, queue: str) -> None:
+        now = time.monotonic()
+        if now - self.last.get(queue, -inf) < heartbeats.WORKER_BEAT:
+            return
+        self.last[queue] = now
+        try:
+            heartbeats.beat(heartbeats.worker(queue))
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("sign_of_life_not_written", extra={"error": type(error).__name__})
+            connection.close()
+
+
+_life = _Life()
+
+
+@signals.task_prerun.connect
+def _show_life(task: Task[Any, Any], **_: object) -> None:
+    """Show that a worker takes what comes through the task's queue."""
+    if queue := (task.request.delivery_info or {}).get("routing_key"):
+        _life.show(str(queue))

@@ -34,6 +34,7 @@ class OrganizationPages(OrganizationAdmin):
             gettext_lazy("What it may send to"),
             {"fields": ("allowed_countries", "allows_special_numbers")},
         ),
+        (gettext_lazy("Sending by mistake"), {"fields": ("repeat_guard_seconds",)}),
         (gettext_lazy("Record"), {"fields": ("id", "created_at", "updated_at")}),
     )
 
@@ -57,6 +58,7 @@ class OrganizationPages(OrganizationAdmin):
             "status",
             "allowed_countries",
             "allows_special_numbers",
+            "repeat_guard_seconds",
         )
         return (*fields, *(name for name in named if name not in own))
 

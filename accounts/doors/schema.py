@@ -22,6 +22,7 @@ _USUAL: Final = {
     409: ("1021", "You accepted this version of the terms before (1021)."),
     413: ("4042", "The body is larger than 256 kB."),
     415: ("4041", "The body is not JSON in UTF-8."),
+    422: ("4011", "The Idempotency-Key stands for another request (4011)."),
     429: ("4029", "Too many requests; `Retry-After` says when to try again."),
     503: ("4090", "A part of the service is away; try again."),
 }
@@ -65,7 +66,7 @@ _SHORT: Final = {"required": 100, "available": 40, "shortfall": 60}
 
 def phrase(status: int) -> str:
     """Return the name of an HTTP status, the same under every version of Python."""
-    renamed = {413: "Payload Too Large"}  # by Python 3.13
+    renamed = {413: "Payload Too Large", 422: "Unprocessable Entity"}  # by Python 3.13
     return renamed.get(status) or HTTPStatus(status).phrase
 
 

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.doors.labels import label
-from messaging.models import Broadcast, DeliveryReport, Message
+from messaging.models import Broadcast, DeliveryReport, InboundMessage, Message
 
 # unfold's names of colours; "default" is grey.
 BROADCAST_COLORS: Final[Mapping[str, str]] = {
@@ -44,6 +44,13 @@ OUTCOME_COLORS: Final[Mapping[str, str]] = {
     DeliveryReport.Outcome.NO_CHANGE: "default",
     DeliveryReport.Outcome.CONFLICT: "warning",
     DeliveryReport.Outcome.UNMATCHED: "danger",
+}
+
+EFFECT_COLORS: Final[Mapping[str, str]] = {
+    InboundMessage.Effect.STOP: "danger",
+    InboundMessage.Effect.START: "success",
+    InboundMessage.Effect.HELP: "info",
+    InboundMessage.Effect.NONE: "default",
 }
 
 

@@ -36,7 +36,11 @@ def moments(message: Message) -> list[Moment]:
     Two queries, for the events and the reports, both by index.
     """
     reports = DeliveryReport.objects.filter(message_id=message.pk).order_by("id")[:MOST_REPORTS]
-    events = MessageEvent.objects.filter(message_id=message.pk).order_by("id")
+    events = (
+        MessageEvent.objects.filter(message_id=message.pk)
+        .exclude(kind=MessageEvent.Kind.CANCELED)  # `_end` tells it, with the reason
+        .order_by("id")
+    )
     told = [
         *_own(message),
         *(_event(event) for event in events),
@@ -116,7 +120,8 @@ def _report(report: DeliveryReport) -> Moment:
     outcome = report.get_outcome_display() if report.outcome else _("Not applied yet")
     return Moment(
         report.created_at,
-        _("Delivery report of %(provider)s") % {"provider": report.provider},
+        (_("Look-up at %(provider)s") if report.looked_up else _("Delivery report of %(provider)s"))
+        % {"provider": report.provider},
         [text for text in (str(outcome), report.code, report.reason) if text],
         status=report.status,
         raw=_raw(report.raw),

@@ -22,6 +22,7 @@ _GROUPS: Final = (
             "messaging.Message": "sms",
             "messaging.Skip": "person_off",
             "messaging.DeliveryReport": "mark_chat_read",
+            "messaging.InboundMessage": "reply",
         },
     ),
     (
@@ -50,6 +51,7 @@ _GROUPS: Final = (
             "accounts.TermsAcceptance": "handshake",
             "accounts.AuditEntry": "policy",
             "messaging.Heartbeat": "monitor_heart",
+            "messaging.ProviderState": "cell_tower",
         },
     ),
 )

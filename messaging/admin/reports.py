@@ -24,7 +24,7 @@ from messaging.providers.registry import PROVIDERS
 
 
 class ProviderFilter(DropdownFilter):
-    """Reports of one carrier, of those this program knows."""
+    """What one carrier told, of those this program knows, whichever of our accounts it was for."""
 
     title = _("provider")
     parameter_name = "provider"
@@ -35,9 +35,11 @@ class ProviderFilter(DropdownFilter):
     def queryset(
         self,
         request: HttpRequest,  # noqa: ARG002 - Django's signature
-        queryset: QuerySet[DeliveryReport],
-    ) -> QuerySet[DeliveryReport]:
-        return queryset.filter(provider=self.value()) if self.value() else queryset
+        queryset: QuerySet[Any],
+    ) -> QuerySet[Any]:
+        return (
+            queryset.filter(provider__startswith=f"{self.value()}:") if self.value() else queryset
+        )
 
 
 @admin.register(DeliveryReport)
@@ -68,6 +70,7 @@ class DeliveryReportPages(EvidencePages):
         "code",
         "reason",
         "opts_out",
+        "looked_up",
         "outcome_label",
         "message_link",
         "provider_message_id",

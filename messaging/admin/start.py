@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
@@ -70,6 +71,16 @@ def _password_first() -> SafeString:
 
 
 def _notices_of_platform() -> Iterator[str]:
+    if not settings.SENDING:
+        yield _(
+            "Sending is switched off: broadcasts are accepted and nothing is handed to a carrier. "
+            "Set PREGON_SENDING to on, and start the parts again."
+        )
+    if dispatching.are_workers_late():
+        yield _(
+            "No worker has taken anything from some queue for a minute: the dispatcher delivers alone, "
+            "and slowly. Start one as docs/deployment.md says."
+        )
     if dispatching.is_late():
         yield _(
             "No dispatcher has worked for 30 seconds: what was left behind is not picked up. "
@@ -80,6 +91,10 @@ def _notices_of_platform() -> Iterator[str]:
 
 
 def _notices_of(member: Member, balance: Balance) -> Iterator[str]:
+    if not settings.SENDING:
+        yield _(
+            "Sending is switched off for now: broadcasts are accepted and wait. Ask the platform."
+        )
     if not roles.may(member, roles.Right.SEND):
         return
     if terms.current() is None:

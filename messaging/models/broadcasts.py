@@ -135,6 +135,12 @@ class Broadcast(Row):
                 condition=Q(status__in=["SCHEDULED", "RUNNING", "PAUSED"]),
                 name="messaging_broadcast_open",
             ),
+            # Canceled broadcasts whose messages still follow.
+            models.Index(
+                fields=["id"],
+                condition=Q(status="CANCELED", finished_at=None),
+                name="messaging_broadcast_canceling",
+            ),
         ]
 
     def __str__(self) -> str:

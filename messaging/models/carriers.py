@@ -25,6 +25,8 @@ class DeliveryReport(Row):
     code = models.CharField(_("code"), max_length=64, blank=True)
     reason = models.CharField(_("reason"), max_length=300, blank=True)
     opts_out = models.BooleanField(_("opts out"), default=False)
+    # We asked, and this was the answer; all others the carrier sent by itself.
+    looked_up = models.BooleanField(_("looked up"), db_default=False)
     raw = models.JSONField(_("the provider's words"))
     # A report that came before our own record, or for a message nobody knows, is looked at again.
     due_at = models.DateTimeField(_("due at"), db_default=Now())

@@ -32,13 +32,14 @@ def test_an_owner_creates_none(ana: Member) -> None:
 
 
 def test_an_owner_changes_the_settings_of_his_own(ana: Member, acme: Organization) -> None:
-    acme.country = "MX"
+    acme.country, acme.repeat_guard_seconds = "MX", 60
+    fields = ["country", "repeat_guard_seconds"]
 
-    organizations.change(organization=acme, fields=["country"], by=ana)
+    organizations.change(organization=acme, fields=fields, by=ana)
 
     acme.refresh_from_db()
-    assert acme.country == "MX"
-    assert AuditEntry.objects.get(act="organization.changed").details["fields"] == ["country"]
+    assert (acme.country, acme.repeat_guard_seconds) == ("MX", 60)
+    assert AuditEntry.objects.get(act="organization.changed").details["fields"] == fields
 
 
 @pytest.mark.parametrize("field", ["status", "allows_special_numbers"])

@@ -25,7 +25,7 @@ def form(client: Client, address: str, **changes: Any) -> Any:
     fields: dict[str, Any] = {}
     for field in shown.context["adminform"].form:
         value = field.value()
-        if value not in (None, False):
+        if value is not None and value is not False:  # 0 is posted
             fields[field.html_name] = value
     return client.post(address, {**fields, **changes}, follow=True)
 

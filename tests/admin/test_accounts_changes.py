@@ -243,12 +243,14 @@ def test_an_owner_changes_settings_but_not_what_the_platform_decides(
         page(acme),
         name="Acme S. A.",
         allowed_countries="CO,MX",
+        repeat_guard_seconds="60",
         status="SUSPENDED",
         allows_special_numbers="on",
     )
 
     acme.refresh_from_db()
     assert (acme.name, acme.allowed_countries) == ("Acme S. A.", ["CO", "MX"])
+    assert acme.repeat_guard_seconds == 60
     assert (acme.status, acme.allows_special_numbers) == ("ACTIVE", False)
 
 

@@ -149,7 +149,7 @@ def test_a_messages_page_tells_its_whole_life_in_order(ana: Member, admin_of: Ad
         "Handed over Sending Attempt 2",
         "Taken by twilio:AC1 Sent SM42 3 credits spent",
         "&quot;num_segments&quot;: &quot;3&quot;",
-        "Delivery report of twilio Delivered Applied",
+        "Delivery report of twilio:AC1 Delivered Applied",
         "&lt;script&gt;alert(1)&lt;/script&gt;",
     ]
     places = [told.index(moment) for moment in life]
@@ -213,11 +213,11 @@ def test_reports_are_filtered_and_found_by_the_message_they_speak_of(
     message: Message, ana: Member, admin_of: AdminOf
 ) -> None:
     applied = DeliveryReportFactory.create(
-        message_id=message.pk, outcome="APPLIED", provider="twilio"
+        message_id=message.pk, outcome="APPLIED", provider="twilio:AC1"
     )
     DeliveryReportFactory.create(
         message_id=MessageFactory.create(broadcast__member=ana).pk,
-        provider="memory",
+        provider="memory:local",
         status="FAILED",
     )
     client = admin_of(ana)

@@ -15,7 +15,14 @@ from accounts.models import AuditEntry, Member
 from billing.models import LedgerEntry
 from contacts.models import Contact, Suppression
 from messaging.admin.broadcasts import BroadcastPages
-from messaging.models import Broadcast, DeliveryReport, Message, MessageEvent, Skip
+from messaging.models import (
+    Broadcast,
+    DeliveryReport,
+    InboundMessage,
+    Message,
+    MessageEvent,
+    Skip,
+)
 from tests.admin.pages import address, rows, text
 from tests.contacts.factories import ContactFactory
 from tests.factories import MemberFactory
@@ -40,7 +47,9 @@ def _one_of_each(member: Member) -> None:
     DeliveryReportFactory.create(message_id=message.pk)
 
 
-@pytest.mark.parametrize("model", [Broadcast, Message, Skip, DeliveryReport, MessageEvent])
+@pytest.mark.parametrize(
+    "model", [Broadcast, Message, Skip, DeliveryReport, MessageEvent, InboundMessage]
+)
 def test_a_list_asks_the_database_the_same_however_many_rows_it_shows(
     ana: Member, root: Member, admin_of: AdminOf, model: type[Model]
 ) -> None:
@@ -154,6 +163,8 @@ def test_pages_end_at_row_10000_and_say_so() -> None:
         (Broadcast, "organization__name__startswith"),
         (Skip, "phone__icontains"),
         (DeliveryReport, "raw__icontains"),
+        (InboundMessage, "text__icontains"),
+        (InboundMessage, "sender__startswith"),
     ],
 )
 def test_only_what_a_filter_offers_can_be_asked_by_the_address(
@@ -162,7 +173,9 @@ def test_only_what_a_filter_offers_can_be_asked_by_the_address(
     assert admin_of(ana).get(address(model), {lookup: "a"}).status_code == 400
 
 
-@pytest.mark.parametrize("model", [Broadcast, Message, Skip, DeliveryReport, MessageEvent])
+@pytest.mark.parametrize(
+    "model", [Broadcast, Message, Skip, DeliveryReport, MessageEvent, InboundMessage]
+)
 @pytest.mark.parametrize(
     "question",
     [

@@ -16,6 +16,7 @@ from messaging.models import (
     Broadcast,
     DeliveryReport,
     Heartbeat,
+    InboundMessage,
     Message,
     MessageEvent,
     Skip,
@@ -25,6 +26,7 @@ from tests.factories import MemberFactory
 from tests.messaging.rows import (
     BroadcastFactory,
     DeliveryReportFactory,
+    InboundMessageFactory,
     MessageEventFactory,
     MessageFactory,
     SkipFactory,
@@ -33,18 +35,22 @@ from tests.people import AdminOf
 
 pytestmark = pytest.mark.django_db
 
-EVIDENCE = [Broadcast, Message, Skip, MessageEvent, DeliveryReport]
+EVIDENCE = [Broadcast, Message, Skip, MessageEvent, DeliveryReport, InboundMessage]
 
 
 def row_of(member: Member, model: type[Model]) -> Any:
     """Make a row that belongs to the member's organization."""
-    message = MessageFactory.create(broadcast=BroadcastFactory.create(member=member))
+    broadcast = BroadcastFactory.create(member=member)
+    message = MessageFactory.create(
+        broadcast=broadcast, provider="twilio:AC1", submit_started_at=timezone.now()
+    )
     made: dict[type[Model], Callable[[], Any]] = {
         Broadcast: lambda: message.broadcast,
         Message: lambda: message,
         Skip: lambda: SkipFactory.create(broadcast=message.broadcast),
         MessageEvent: lambda: MessageEventFactory.create(message=message),
         DeliveryReport: lambda: DeliveryReportFactory.create(message_id=message.pk),
+        InboundMessage: lambda: InboundMessageFactory.create(sender=message.recipient),
     }
     return made[model]()
 
@@ -221,7 +227,9 @@ def test_markup_in_texts_and_names_stays_text(
     evil = "<script>alert(1)</script>"
     Organization.objects.update(name=evil)
     broadcast = BroadcastFactory.create(member=Member.objects.get(pk=ana.pk), text=evil)
-    message = MessageFactory.create(broadcast=broadcast, error_message=evil, error_code=evil)
+    message = MessageFactory.create(
+        broadcast=broadcast, error_message=evil, error_code=evil, submit_started_at=timezone.now()
+    )
     made: dict[type[Model], Callable[[], Any]] = {
         Broadcast: lambda: broadcast,
         Message: lambda: message,
@@ -229,6 +237,9 @@ def test_markup_in_texts_and_names_stays_text(
         MessageEvent: lambda: MessageEventFactory.create(message=message, detail=evil),
         DeliveryReport: lambda: DeliveryReportFactory.create(
             message_id=message.pk, reason=evil, code=evil, provider=evil, raw={evil: evil}
+        ),
+        InboundMessage: lambda: InboundMessageFactory.create(
+            sender=evil[:32], text=evil, recipient=evil[:32], provider=evil, raw={evil: evil}
         ),
     }
     row = made[model]()

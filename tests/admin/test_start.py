@@ -118,7 +118,9 @@ def test_the_sidebar_leads_to_every_list_that_the_member_may_see(
 ) -> None:
     seen = sidebar(admin_of(ana))
 
-    assert seen["Broadcasting"] == ["Broadcasts", "Messages", "Skips", "Delivery reports"]
+    assert seen["Broadcasting"] == [
+        *("Broadcasts", "Messages", "Skips", "Delivery reports", "Inbound messages")
+    ]
     assert list(seen) == ["", "Broadcasting", "Contacts", "Billing", "Organization"]
     assert "Heartbeats" not in seen["Organization"]
     assert "Heartbeats" in sidebar(admin_of(root))["Organization"]

@@ -9,9 +9,10 @@ from django.test import TestCase
 
 from accounts.models import AuditEntry
 from billing.models import CreditAccount, LedgerEntry
-from messaging.models import Broadcast, DeliveryReport, Message, Skip
+from messaging.models import Broadcast, DeliveryReport, IdempotencyKey, Message, Skip
 
-PHRASES = {413: "Payload Too Large"}  # Python's own phrase changed from version to version
+# Python's own phrases changed from version to version.
+PHRASES = {413: "Payload Too Large", 422: "Unprocessable Entity"}
 SHAPE = {"statusCode", "code", "message", "error"}
 OF_CREDITS = {"required", "available", "shortfall"}
 
@@ -54,7 +55,7 @@ def nothing_happens() -> Iterator[None]:
 
 
 def _everything() -> dict[str, Any]:
-    rows = (Broadcast, Message, Skip, LedgerEntry, AuditEntry, DeliveryReport)
+    rows = (Broadcast, Message, Skip, LedgerEntry, AuditEntry, DeliveryReport, IdempotencyKey)
     return {
         **{model.__name__: model._default_manager.count() for model in rows},
         "balances": sorted(

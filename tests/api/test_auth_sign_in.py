@@ -133,6 +133,22 @@ def test_the_eleventh_wrong_password_is_not_even_looked_at(
     assert 0 < int(answer["Retry-After"]) <= 15 * 60
 
 
+def test_S11_spellings_that_find_one_member_share_one_count(
+    anonymous: APIClient, ana: Member
+) -> None:
+    Member.objects.filter(pk=ana.pk).update(email="ilke@acme.example")
+    spellings = ["ilke@acme.example", "ILKE@ACME.EXAMPLE", "\u0130lke@acme.example"]
+
+    answers = [
+        anonymous.post(
+            URL, {"email": spellings[attempt % 3], "password": "no"}, format="json"
+        ).status_code
+        for attempt in range(12)
+    ]
+
+    assert answers == [401] * 10 + [429] * 2
+
+
 def test_an_unknown_address_is_throttled_like_a_known_one(anonymous: APIClient) -> None:
     answers = [
         anonymous.post(

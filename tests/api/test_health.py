@@ -11,7 +11,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import Member, Organization
-from messaging import dispatching
+from config.celery import QUEUES
+from messaging import dispatching, heartbeats
 from tests.api.outages import database_away
 from tests.people import ClientOf
 
@@ -52,13 +53,49 @@ def test_it_says_how_each_part_is() -> None:
 
     assert answer.status_code == 200
     assert answer["Content-Type"] == "application/json"
-    assert answer.json() == {"database": "up", "broker": "up", "dispatcher": "late"}
+    assert answer.json() == {
+        "database": "up",
+        "broker": "up",
+        "sending": "on",
+        "dispatcher": "late",
+        "workers": "late",
+    }
 
 
 def test_a_dispatcher_that_sweeps_is_up() -> None:
     dispatching.Dispatcher().sweep()
 
     assert Client().get("/readyz").json()["dispatcher"] == "up"
+
+
+def test_workers_that_take_something_from_each_queue_are_up() -> None:
+    for queue in QUEUES:
+        assert Client().get("/readyz").json()["workers"] == "late"
+        heartbeats.beat(heartbeats.worker(queue))
+
+    assert Client().get("/readyz").json()["workers"] == "up"
+
+
+def test_a_queue_that_is_left_alone_makes_workers_late() -> None:
+    for queue in QUEUES:
+        heartbeats.beat(heartbeats.worker(queue))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE messaging_heartbeat SET beat_at = now() - interval '61 seconds' WHERE part = %s",
+            [heartbeats.worker("reports")],
+        )
+
+    answer = Client().get("/readyz")
+
+    assert (answer.status_code, answer.json()["workers"]) == (200, "late")
+
+
+def test_sending_that_is_switched_off_is_said(settings: Settings) -> None:
+    settings.SENDING = False
+
+    answer = Client().get("/readyz")
+
+    assert (answer.status_code, answer.json()["sending"]) == (200, "off")
 
 
 def test_B44_a_dispatcher_that_stopped_is_late() -> None:
@@ -91,7 +128,7 @@ def test_without_a_database_it_is_503(transactional_db: None) -> None:
 
     assert answer.status_code == 503
     assert answer["Content-Type"] == "application/json"
-    assert answer.json() == {"database": "down", "broker": "up"}
+    assert answer.json() == {"database": "down", "broker": "up", "sending": "on"}
     assert Client().get("/readyz").status_code == 200
 
 

@@ -191,7 +191,7 @@ def test_every_change_of_the_broadcast_changes_the_etag(
     etags.append(etag_of(client, broadcast))
     for message in broadcast.messages.all():  # the broadcast stays COMPLETED
         delivered = Report("", "DELIVERED", message_id=message.pk)
-        reports.keep(provider="memory", reports=[delivered])
+        reports.keep(provider="memory:local", reports=[delivered])
         reports.apply()
         etags.append(etag_of(client, broadcast))
 

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.django_db
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 SEND, FOLLOW, REPORT = "sendSmsToAll", "getQueue", "takeDeliveryReports"
+CONTROLS: Final = {"pauseQueue": "pause", "resumeQueue": "resume", "cancelQueue": "cancel"}
 
 # What every answer may be, whatever the operation: said once in the description, not at each.
 Schema = dict[str, Any]
@@ -107,7 +108,7 @@ def test_every_operation_has_a_name_of_its_own_and_says_what_it_does(schema: Sch
 
 
 def test_every_operation_says_how_it_is_signed_in_to(schema: Schema) -> None:
-    public = {"signIn", "refreshTokens", REPORT}
+    public = {"signIn", "refreshTokens", REPORT, "takeInboundMessages"}
 
     for _, _, found in operations(schema):
         open_to_all = not found.get("security") or {} in found["security"]
@@ -198,6 +199,26 @@ class People:
     ) -> Any:
         return self.client(name).generic("POST", "/api/messages/sms/all", body, kind)
 
+    def posted_twice(self, second: str) -> Any:
+        """Ana's second request under the key of her first."""
+        client = self.client("ana")
+        for message in ("Hola", second):
+            answer = client.post(
+                ALL, {"message": message}, format="json", headers={"idempotency-key": "k"}
+            )
+        return answer
+
+    def repeated(self) -> Any:
+        """The same text again, which Acme does not take for a minute."""
+        Organization.objects.filter(name="Acme").update(repeat_guard_seconds=60)
+        return [self.posted("ana"), self.posted("ana")][-1]
+
+    def controlled(self, name: str, verb: str, *before: str) -> Any:
+        broadcast = sent_broadcast(self._request.getfixturevalue("ana"), "+573009999999")
+        for earlier in before:
+            self.client("ana").post(f"/api/messages/queues/{broadcast.pk}/{earlier}")
+        return self.client(name).post(f"/api/messages/queues/{broadcast.pk}/{verb}")
+
     def followed(self, name: str, *, limit: str = "100/min", **headers: str) -> Any:
         ana: Member = self._request.getfixturevalue("ana")
         broadcast = sent_broadcast(ana, "+573009999999")
@@ -228,13 +249,15 @@ HELLO: Final = {"message": "Hola"}
 ALL: Final = "/api/messages/sms/all"
 ONE: Final = f"/api/messages/queues/{uuid4()}"
 
-ANSWERS: Final[dict[tuple[str, str], Callable[[People], Any]]] = {
+ANSWERS: dict[tuple[str, str], Callable[[People], Any]] = {
     (SEND, "201"): lambda people: people.posted("ana"),
     (SEND, "200"): lambda people: people.posted("carla"),
     (SEND, "400"): lambda people: people.posted("ana", '{"message": " ", "country": "XX"}'),
     (SEND, "401"): lambda _: APIClient().post(ALL, HELLO, format="json"),
     (SEND, "402"): lambda people: people.broke(),
     (SEND, "403"): lambda people: people.posted("beto"),
+    (SEND, "409"): lambda people: people.repeated(),
+    (SEND, "422"): lambda people: people.posted_twice("Adiós"),
     (SEND, "413"): lambda people: people.posted("ana", " " * 300_000),
     (SEND, "415"): lambda people: people.posted("ana", "message=Hola", FORM),
     (SEND, "429"): lambda people: people.over_the_limit().post(ALL, HELLO, format="json"),
@@ -257,7 +280,28 @@ ANSWERS: Final[dict[tuple[str, str], Callable[[People], Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", [SEND, FOLLOW, REPORT])
+def _of_a_control(verb: str) -> dict[str, Callable[[People], Any]]:
+    url = f"{ONE}/{verb}"
+    before = ["pause"] if verb == "resume" else []
+    return {
+        "200": lambda people: people.controlled("sara", verb, *before),
+        "401": lambda _: APIClient().post(url),
+        "403": lambda people: people.client("vera").post(url),
+        "404": lambda people: people.client("ana").post(url),
+        "409": lambda people: people.controlled("ana", verb, "cancel"),
+        "429": lambda people: people.over_the_limit().post(url),
+        "503": lambda people: people.without_a_database(lambda ana: ana.post(url)),
+    }
+
+
+ANSWERS |= {
+    (name, status): call
+    for name, verb in CONTROLS.items()
+    for status, call in _of_a_control(verb).items()
+}
+
+
+@pytest.mark.parametrize("name", [SEND, FOLLOW, REPORT, *CONTROLS])
 def test_what_is_documented_is_what_is_proved_here(schema: Schema, name: str) -> None:
     documented = set(operation(schema, name)["responses"])
 

@@ -18,7 +18,7 @@ from billing.ledger import Balance
 from billing.models import LedgerEntry, Rate
 from config.celery import app as celery
 from contacts.models import Contact
-from messaging.broadcasts import PAGE
+from messaging.answers import PAGE
 from messaging.models import Broadcast, Message, Skip
 from tests.api.outages import database_away
 from tests.contacts.factories import SuppressionFactory

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
 from accounts.models import Organization
 from contacts import phone_numbers
@@ -118,3 +119,12 @@ def test_a_name_that_two_have_is_not_guessed(acme: Organization) -> None:
 
     with pytest.raises(CommandError, match="give the id"):
         make(acme)
+
+
+def test_production_takes_none(acme: Organization, settings: Settings) -> None:
+    settings.PRODUCTION = True
+
+    with pytest.raises(CommandError, match="production takes no test contacts"):
+        make(acme)
+
+    assert not Contact.objects.exists()

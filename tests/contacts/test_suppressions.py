@@ -191,3 +191,79 @@ def test_of_two_who_add_it_at_once_both_get_the_one_row(acme: Organization, ana:
 
     assert first == second
     assert acts() == ["suppression.added"]
+
+
+# --- keywords of the person -----------------------------------------------------------------------
+def test_a_keyword_stops_every_organization_that_is_named(
+    acme: Organization, borealis: Organization
+) -> None:
+    ids = [borealis.pk, acme.pk, acme.pk]
+
+    suppressions.add_from_keyword(recipient="+573031234567", organization_ids=ids)
+
+    assert set(Suppression.objects.values_list("organization", "recipient", "source")) == {
+        (acme.pk, "+573031234567", "KEYWORD"),
+        (borealis.pk, "+573031234567", "KEYWORD"),
+    }
+    assert acts() == ["suppression.added"] * 2
+
+
+@pytest.mark.parametrize("source", [Source.MEMBER, Source.CARRIER])
+def test_a_keyword_takes_over_nobodys_opt_out(acme: Organization, source: Source) -> None:
+    add(acme, source=source)
+
+    suppressions.add_from_keyword(recipient="+573031234567", organization_ids=[acme.pk])
+
+    assert Suppression.objects.get().source == source
+    assert acts() == ["suppression.added"]
+
+
+def test_start_lifts_what_a_keyword_set_for_the_named_and_is_recorded(
+    acme: Organization, borealis: Organization
+) -> None:
+    for organization in (acme, borealis):
+        add(organization, source=Source.KEYWORD)
+    add(acme, source=Source.KEYWORD, recipient="+573039999999")
+
+    lifted = suppressions.lift_from_keyword(recipient="+573031234567", organization_ids=[acme.pk])
+
+    assert lifted == 1
+    assert set(Suppression.objects.values_list("organization", "recipient")) == {
+        (borealis.pk, "+573031234567"),
+        (acme.pk, "+573039999999"),
+    }
+    entry = AuditEntry.objects.get(act="suppression.lifted")
+    assert (entry.organization, entry.member) == (acme, None)
+    assert entry.details["recipient_digest"] == suppressions.digest("+573031234567")
+
+
+@pytest.mark.parametrize("source", [Source.MEMBER, Source.CARRIER])
+def test_start_lifts_nothing_that_a_person_or_the_carrier_set(
+    acme: Organization, source: Source
+) -> None:
+    add(acme, source=source)
+
+    lifted = suppressions.lift_from_keyword(recipient="+573031234567", organization_ids=[acme.pk])
+
+    assert lifted == 0
+    assert Suppression.objects.get().source == source
+
+
+def test_twenty_starts_at_once_lift_it_once(transactional_db: None, acme: Organization) -> None:
+    add(acme, source=Source.KEYWORD)
+    together = Barrier(20)
+
+    def lift(_number: int) -> int:
+        together.wait()
+        try:
+            return suppressions.lift_from_keyword(
+                recipient="+573031234567", organization_ids=[acme.pk]
+            )
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(20) as pool:
+        lifted = list(pool.map(lift, range(20)))
+
+    assert sum(lifted) == 1
+    assert acts() == ["suppression.added", "suppression.lifted"]

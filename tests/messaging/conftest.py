@@ -1,14 +1,16 @@
 """What the tests of sending share: contacts, credits, and a provider that answers as it is told."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
+from accounts import rate_limits
 from accounts.models import Member, Organization
 from billing import invariants
 from contacts.models import Contact
-from messaging import audiences, broadcasts, providers
+from messaging import audiences, broadcasts, providers, tasks
 from messaging.models import Broadcast
 from messaging.providers.memory import Memory
 from tests.messaging import factories
@@ -24,6 +26,7 @@ def memory(settings: Settings) -> Iterator[Memory]:
     (provider,) = providers.configured()
     assert isinstance(provider, Memory)
     provider.clear()
+    rate_limits.forget_all()  # a carrier that was busy in an earlier test
     yield provider
     provider.clear()
 
@@ -47,7 +50,7 @@ def contacts(acme: Organization) -> Contacts:
 def send(ana: Member, memory: Memory) -> Send:
     """Send to everybody as Ana."""
 
-    def sent(text: str = "Hola", **fields: str) -> Broadcast:
+    def sent(text: str = "Hola", **fields: Any) -> Broadcast:
         return broadcasts.send(member=ana, audience=audiences.Everyone(), text=text, **fields)
 
     return sent
@@ -59,3 +62,44 @@ def books_balance(db: None) -> Iterator[None]:
     yield
     faults = [found for found in invariants.check(thorough=True) if found.rows]
     assert not faults, faults
+
+
+class Published(list[tuple[object, ...]]):
+    """What was published to the broker, as (task, *arguments)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queues: list[str] = []  # that canaries were put into
+
+    def of(self, task: str) -> list[list[object]]:
+        """Return the arguments of each publication of that task."""
+        return [args for name, *args in self if name == f"messaging.{task}"]
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> Published:
+    """What is published to the broker; nothing reaches a worker."""
+    published = Published()
+
+    def publish(_self: object, task: Any, *args: object, queue: str = "", **_: object) -> None:
+        published.append((task.name, *args))
+        published.queues.extend(queue.split())
+
+    monkeypatch.setattr(tasks._Broker, "publish", publish)
+    return published
+
+
+@pytest.fixture
+def wakes(published: Published) -> Callable[[], list[list[object]]]:
+    """The broadcasts' wake-ups among all that is published."""
+    return lambda: published.of("drain")
+
+
+@pytest.fixture
+def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing reaches the broker."""
+
+    def refuse(*_args: object, **_options: object) -> None:
+        raise tasks.BrokerAway
+
+    monkeypatch.setattr(tasks._Broker, "publish", refuse)

@@ -4,7 +4,14 @@ from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFacto
 from factory.django import DjangoModelFactory
 
 from messaging import journeys
-from messaging.models import Broadcast, DeliveryReport, Message, MessageEvent, Skip
+from messaging.models import (
+    Broadcast,
+    DeliveryReport,
+    InboundMessage,
+    Message,
+    MessageEvent,
+    Skip,
+)
 from tests.factories import MemberFactory
 
 
@@ -68,6 +75,20 @@ class DeliveryReportFactory(DjangoModelFactory[DeliveryReport]):
     class Meta:
         model = DeliveryReport
 
-    provider = "twilio"
+    provider = "twilio:AC1"
     status = Message.Status.DELIVERED
     raw = LazyFunction(lambda: {"MessageStatus": "delivered"})
+
+
+class InboundMessageFactory(DjangoModelFactory[InboundMessage]):
+    """What somebody wrote who was never written to, unless a message of the sender's is made."""
+
+    class Meta:
+        model = InboundMessage
+
+    provider = "twilio:AC1"
+    sender = "+573001234567"
+    recipient = "+15005550006"
+    text = "STOP"
+    effect = InboundMessage.Effect.STOP
+    raw = LazyFunction(lambda: {"Body": "STOP"})

@@ -11,7 +11,7 @@ from accounts.models import AuditEntry, Member, Organization, Terms
 from billing import ledger
 from contacts import number_readings
 from contacts.models import Contact, NumberReading
-from messaging import audiences, broadcasts, tasks
+from messaging import answers, audiences, broadcasts, tasks
 from messaging.models import Broadcast, Message, Skip
 
 pytestmark = pytest.mark.usefixtures("books_balance", "memory")
@@ -139,6 +139,43 @@ def test_a_country_the_organization_may_not_send_to_is_refused(acme, contacts, g
         send(country="US")
 
 
+@pytest.mark.parametrize(
+    ("allowed", "reached"),
+    [([], ["+525512345678", "+573001234567"]), (["CO", "US"], ["+573001234567"]), (["US"], [])],
+)
+def test_contacts_where_no_provider_goes_are_skipped(
+    acme, contacts, grant, ana, settings, allowed, reached
+):
+    settings.SMS_PROVIDERS = ["memory://a?countries=CO", "memory://b?countries=MX"]
+    grant(acme, 10)
+    contacts("+573001234567", "+525512345678", "+12125550123")
+    Organization.objects.filter(pk=acme.pk).update(allowed_countries=allowed)
+
+    broadcast = broadcasts.send(member=ana, audience=EVERYONE, text="Hola")
+
+    assert sorted(broadcast.messages.values_list("recipient", flat=True)) == reached
+    assert broadcast.skipped_by_reason == {"unsupported_country": 3 - len(reached)}
+
+
+def test_with_a_provider_for_everywhere_everybody_is_reached(acme, contacts, grant, ana, settings):
+    settings.SMS_PROVIDERS = ["memory://a?countries=CO", "memory://b"]
+    grant(acme, 10)
+    contacts("+573001234567", "+12125550123")
+
+    assert broadcasts.send(member=ana, audience=EVERYONE, text="Hola").messages_total == 2
+
+
+def test_a_country_where_no_provider_goes_is_refused(acme, contacts, grant, ana, settings):
+    settings.SMS_PROVIDERS = ["memory://a?countries=CO,MX"]
+    grant(acme, 10)
+    contacts("+573001234567")
+
+    with pytest.raises(broadcasts.CountryNotAllowed, match=r"US.*CO, MX"):
+        broadcasts.send(member=ana, audience=EVERYONE, text="Hola", country="US")
+
+    assert nothing_was_written(acme)
+
+
 def test_an_audience_over_the_ceiling_is_refused(acme, contacts, grant, send, settings):
     settings.MAX_AUDIENCE = 2
     grant(acme, 10)
@@ -188,12 +225,12 @@ def test_a_number_that_came_in_after_the_readings_is_read_before_anything_is_kep
 def test_the_answers_pages_hold_every_message_once_and_in_order(
     acme, contacts, grant, send, monkeypatch
 ):
-    monkeypatch.setattr(broadcasts, "PAGE", 2)
+    monkeypatch.setattr(answers, "PAGE", 2)
     grant(acme, 10)
     contacts(*(f"+57300123456{digit}" for digit in range(5)))
     broadcast = send()
 
-    pages = list(broadcasts.answer_pages(queue_id=broadcast.pk))
+    pages = list(answers.pages(queue_id=broadcast.pk))
 
     assert len(pages) == 3
     entries = [

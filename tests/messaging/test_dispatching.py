@@ -3,14 +3,16 @@
 import threading
 import time
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
 from billing import ledger
-from messaging import delivery, dispatching, providers, reports, tasks
+from messaging import delivery, dispatching, leases, reports
 from messaging.dispatching import Dispatcher
+from messaging.leases import Lease
 from messaging.models import Broadcast, Heartbeat, Message, MessageEvent
 from messaging.timings import TIMINGS
 
@@ -26,33 +28,12 @@ def broadcast(acme, contacts, grant, send) -> Broadcast:
     return send()
 
 
-@pytest.fixture
-def wakes(monkeypatch) -> list[object]:
-    """What is published to the broker; nothing reaches a worker."""
-    published: list[object] = []
-
-    def publish(self, task, *args, **_):
-        published.append((task.name, *args))
-
-    monkeypatch.setattr(tasks._Broker, "publish", publish)
-    return published
-
-
-@pytest.fixture
-def no_broker(monkeypatch) -> None:
-    def refuse(self, task, *args, **_):
-        raise tasks.BrokerAway
-
-    monkeypatch.setattr(tasks._Broker, "publish", refuse)
-
-
 def claimed(broadcast: Broadcast, *, marked: bool) -> None:
     """Leave the broadcast's messages as a worker does that dies after the claim, or after the mark."""
-    lane = delivery._begin(broadcast.pk)
-    assert lane is not None
-    ids = [message.id for message in delivery._claim(lane, delivery.CLAIM)]
+    lease = Lease(broadcast.pk, uuid4())
+    ids = [message.id for message in leases.claim(lease, most=delivery.CLAIM)]
     if marked:
-        delivery._mark(lane, providers.choose(kind="SMS"), ids)
+        leases.mark(lease, ids, provider="memory:local")
     Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
 
 
@@ -106,7 +87,7 @@ def test_a_broadcast_that_somebody_holds_does_not_stop_the_sweep(
     holder.join()
 
     assert took < 3
-    assert ("messaging.drain", str(other.pk), 0) in wakes
+    assert [str(other.pk), 0] in wakes()
     assert not dispatching.is_late()
 
 
@@ -118,8 +99,18 @@ def test_a_step_that_breaks_off_does_not_stop_the_others_and_is_no_sign_of_life(
 
     Dispatcher().sweep()
 
-    assert ("messaging.drain", str(broadcast.pk), 0) in wakes
+    assert [str(broadcast.pk), 0] in wakes()
     assert dispatching.is_late()
+
+
+def test_an_unknown_message_is_looked_up_after_a_while(broadcast, wakes):
+    claimed(broadcast, marked=True)
+
+    Dispatcher().sweep()
+
+    message = broadcast.messages.get()
+    waits = message.look_up_at - message.unknown_since
+    assert abs(waits.total_seconds() - TIMINGS.look_up_first) < 5
 
 
 def test_a_lease_that_still_runs_is_left_alone(broadcast, wakes):
@@ -187,7 +178,7 @@ def test_it_wakes_what_nobody_woke_for_a_while(broadcast, wakes):
 
     Dispatcher().sweep()
 
-    assert ("messaging.drain", str(broadcast.pk), 0) in wakes
+    assert [str(broadcast.pk), 0] in wakes()
 
 
 def test_it_does_not_wake_what_was_woken_a_moment_ago(broadcast, wakes):
@@ -195,7 +186,7 @@ def test_it_does_not_wake_what_was_woken_a_moment_ago(broadcast, wakes):
 
     Dispatcher().sweep()
 
-    assert not wakes
+    assert not wakes()
 
 
 @pytest.mark.parametrize("status", ["PAUSED", "CANCELED"])
@@ -204,7 +195,7 @@ def test_it_wakes_only_what_runs(broadcast, wakes, status):
 
     Dispatcher().sweep()
 
-    assert not wakes
+    assert not wakes()
 
 
 def test_it_delivers_by_itself_while_the_broker_is_away(broadcast, no_broker, memory):
@@ -236,7 +227,7 @@ def test_it_leaves_the_messages_to_the_workers_when_the_broker_is_back(broadcast
     dispatcher.sweep()
 
     assert not dispatcher.broker_is_away
-    assert wakes == [("messaging.drain", str(broadcast.pk), 0)]
+    assert wakes() == [[str(broadcast.pk), 0], [str(broadcast.pk), 1]]
     assert not memory.messages
 
 
@@ -246,7 +237,7 @@ def test_nothing_is_woken_while_sending_is_off(broadcast, wakes, settings):
 
     Dispatcher().sweep()
 
-    assert not wakes
+    assert not wakes()
 
 
 def test_it_shows_that_it_lives(db, wakes):

@@ -9,7 +9,8 @@ from django.db import connection
 from django.utils import timezone
 
 from billing import ledger
-from messaging import delivery, locks, recording
+from messaging import delivery, leases, locks, recording
+from messaging.leases import Lease
 from messaging.models import Broadcast, Message
 from messaging.providers.results import Accepted, Unclear
 from tests.messaging.test_delivery import broadcast, drained, only_message
@@ -72,26 +73,24 @@ def test_a_drain_that_ends_in_order_forgets_those_that_broke_off(broadcast, memo
 
 
 def test_a_mark_is_refused_when_the_lease_is_nearly_over(broadcast, memory):
-    lane = delivery._begin(broadcast.pk)
-    assert lane is not None
-    (claimed,) = delivery._claim(lane, delivery.CLAIM)
+    lease = Lease(broadcast.pk, uuid4())
+    (claimed,) = leases.claim(lease, most=1)
     Message.objects.update(lease_until=timezone.now() + timedelta(seconds=5))
 
-    assert delivery._mark(lane, memory, [claimed.id]) == set()
+    assert leases.mark(lease, [claimed.id], provider=memory.name) == set()
 
     assert only_message(broadcast).status == "QUEUED"
 
 
 def test_a_stranger_cannot_mark_or_record(broadcast, memory):
-    lane = delivery._begin(broadcast.pk)
-    assert lane is not None
-    (claimed,) = delivery._claim(lane, delivery.CLAIM)
+    lease = Lease(broadcast.pk, uuid4())
+    (claimed,) = leases.claim(lease, most=1)
     Message.objects.update(lease_token=uuid4())
 
-    assert delivery._mark(lane, memory, [claimed.id]) == set()
+    assert leases.mark(lease, [claimed.id], provider=memory.name) == set()
     recording.record(
-        queue_id=lane.queue_id,
-        token=lane.token,
+        queue_id=lease.queue_id,
+        token=lease.token,
         provider=memory.name,
         results={claimed.id: Accepted("x")},
     )
@@ -100,20 +99,19 @@ def test_a_stranger_cannot_mark_or_record(broadcast, memory):
 
 
 def test_a_late_result_of_the_same_lease_resolves_an_unknown_message(acme, broadcast, memory):
-    lane = delivery._begin(broadcast.pk)
-    assert lane is not None
-    (claimed,) = delivery._claim(lane, delivery.CLAIM)
-    delivery._mark(lane, memory, [claimed.id])
+    lease = Lease(broadcast.pk, uuid4())
+    (claimed,) = leases.claim(lease, most=1)
+    leases.mark(lease, [claimed.id], provider=memory.name)
     recording.record(
-        queue_id=lane.queue_id,
-        token=lane.token,
+        queue_id=lease.queue_id,
+        token=lease.token,
         provider=memory.name,
         results={claimed.id: Unclear("no answer yet")},
     )
 
     recording.record(
-        queue_id=lane.queue_id,
-        token=lane.token,
+        queue_id=lease.queue_id,
+        token=lease.token,
         provider=memory.name,
         results={claimed.id: Accepted("late")},
     )

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from billing import ledger
 from contacts.models import Suppression
-from messaging import delivery, reports
+from messaging import delivery, leases, reports
+from messaging.leases import Lease
 from messaging.models import Broadcast, DeliveryReport, Message, MessageEvent
 from messaging.providers.callbacks import Report
 from messaging.providers.results import Unclear
@@ -46,7 +47,7 @@ def unknown(broadcast, memory) -> Message:
 def report(message_id: UUID | None, status: str, **fields: Any) -> None:
     """Keep one report of the memory provider, as its callback would."""
     reports.keep(
-        provider="memory",
+        provider="memory:local",
         reports=[
             Report(
                 **{"provider_message_id": "", "status": status, "message_id": message_id, **fields}
@@ -150,10 +151,9 @@ def test_a_report_resolves_an_unknown_message(acme, unknown, told, becomes, bala
 
 
 def test_a_report_before_our_own_record_waits_for_it(broadcast, memory):
-    lane = delivery._begin(broadcast.pk)
-    assert lane is not None
-    (claimed,) = delivery._claim(lane, delivery.CLAIM)
-    delivery._mark(lane, memory, [claimed.id])
+    lease = Lease(broadcast.pk, uuid4())
+    (claimed,) = leases.claim(lease, most=1)
+    leases.mark(lease, [claimed.id], provider=memory.name)
     report(claimed.id, "DELIVERED")
     reports.apply()
     message = broadcast.messages.get()
@@ -193,10 +193,18 @@ def test_reports_for_nobody_do_not_hold_up_the_others(sent, monkeypatch):
     assert status_of(sent) == "DELIVERED"
 
 
-def test_another_providers_report_does_not_move_it(sent):
+@pytest.mark.parametrize("provider", ["twilio:local", "memory:other", "memory"])
+@pytest.mark.parametrize("names", ["our id", "the provider's id", "both"])
+def test_B77_another_providers_report_does_not_move_it(sent, provider, names):
     reports.keep(
-        provider="twilio",
-        reports=[Report(provider_message_id="", status="DELIVERED", message_id=sent.pk)],
+        provider=provider,
+        reports=[
+            Report(
+                provider_message_id="" if names == "our id" else sent.provider_message_id,
+                status="DELIVERED",
+                message_id=None if names == "the provider's id" else sent.pk,
+            )
+        ],
     )
 
     reports.apply()

@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import phonenumbers
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, transaction
 from django.db.models import F
@@ -48,6 +49,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        if settings.PRODUCTION:
+            raise CommandError(
+                "Made-up numbers may be somebody's, and the next broadcast would reach and charge them: "
+                "production takes no test contacts."
+            )
         count = options["count"]
         if count < 1:
             raise CommandError("--count must be 1 or more.")

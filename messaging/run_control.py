@@ -1,0 +1,225 @@
+"""Run control: holding up, going on with and ending a broadcast that was accepted."""
+
+import logging
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from accounts import audit, roles
+from accounts.models import Member, Organization
+from accounts.roles import Right
+from messaging import journeys, tasks
+from messaging.models import Broadcast, Message, MessageEvent
+
+log = logging.getLogger(__name__)
+
+Status = Broadcast.Status
+Because = Broadcast.PausedBecause
+
+OPEN_STATUSES: Final = frozenset({Status.SCHEDULED, Status.RUNNING, Status.PAUSED})
+
+BITE: Final = 50_000  # messages of one broadcast that are canceled in one transaction
+
+_BEING_CANCELED: Final = """
+SELECT id FROM messaging_broadcast
+WHERE status = 'CANCELED' AND finished_at IS NULL AND queued > 0 ORDER BY id
+"""
+
+_CANCEL: Final = f"""
+WITH canceled AS (
+  UPDATE messaging_message m SET status = 'CANCELED', charge = 'RELEASED', error_code = %(code)s,
+    updated_at = clock_timestamp()
+  WHERE m.id IN (SELECT id FROM messaging_message
+    WHERE broadcast_id = %(broadcast_id)s AND status = 'QUEUED' LIMIT {BITE})
+  RETURNING m.id, m.credits
+), noted AS (
+  INSERT INTO messaging_messageevent (message_id, kind, detail)
+  SELECT id, %(kind)s, '' FROM canceled
+)
+SELECT count(*), coalesce(sum(credits), 0)::bigint FROM canceled
+"""
+
+
+class StateDoesNotAllow(Exception):
+    """The broadcast is in no state for this; nothing changed."""
+
+
+def pause(*, member: Member, broadcast: Broadcast, address: str | None = None) -> Broadcast:
+    """Hand over nothing more until somebody resumes it. Requests that left already end as they end.
+
+    Raises: RoleMissing, StateDoesNotAllow.
+    """
+    with transaction.atomic():
+        held = _held(member, broadcast)
+        if held.status != Status.RUNNING:
+            raise _refusal(held, _("Only a running one can be paused."))
+        return _changed(
+            held,
+            "broadcast.paused",
+            member=member,
+            address=address,
+            status=Status.PAUSED,
+            paused_because=Because.OPERATOR,
+        )
+
+
+def resume(*, member: Member, broadcast: Broadcast, address: str | None = None) -> Broadcast:
+    """Go on with a paused broadcast, whoever or whatever paused it; its failures are counted anew.
+
+    What waits for approval is not resumed: another member approves or rejects it.
+
+    Raises: RoleMissing, StateDoesNotAllow.
+    """
+    with transaction.atomic():
+        held = _held(member, broadcast)
+        if held.status != Status.PAUSED:
+            raise _refusal(held, _("Only a paused one can be resumed."))
+        if held.paused_because == Because.APPROVAL:
+            raise StateDoesNotAllow(
+                _(
+                    "This broadcast waits for approval. Ask another member who may approve broadcasts."
+                )
+            )
+        resumed = _changed(
+            held,
+            "broadcast.resumed",
+            member=member,
+            address=address,
+            details={"paused_because": held.paused_because},
+            status=Status.RUNNING,
+            paused_because="",
+            recent_results="",
+            broken_drains=0,
+            woken_at=None,
+        )
+        transaction.on_commit(
+            lambda: tasks.try_waking(resumed.pk, messages=resumed.queued), robust=True
+        )
+        return resumed
+
+
+def cancel(*, member: Member, broadcast: Broadcast, address: str | None = None) -> Broadcast:
+    """End a broadcast for good: from now on nothing more is handed over.
+
+    Its messages follow in bites, and their credits with them. Requests that left already end as they end.
+
+    Raises: RoleMissing, StateDoesNotAllow.
+    """
+    with transaction.atomic():
+        held = _held(member, broadcast)
+        if held.status not in OPEN_STATUSES:
+            raise _refusal(held, _("Only one that has not ended can be canceled."))
+        return _canceled(held, member=member, address=address)
+
+
+def _held(member: Member, broadcast: Broadcast) -> Broadcast:
+    """Return the broadcast as it stands, locked until the transaction ends.
+
+    Raises: RoleMissing, also for a broadcast of another organization.
+    """
+    roles.require(member, Right.CONTROL_BROADCASTS)
+    if broadcast.organization_id != member.organization_id:
+        raise roles.RoleMissing(_("This broadcast is another organization's."))
+    return Broadcast.objects.select_for_update(no_key=True).get(pk=broadcast.pk)
+
+
+def _refusal(broadcast: Broadcast, what_can: str) -> StateDoesNotAllow:
+    is_now = _("This broadcast is %(status)s.") % {"status": broadcast.get_status_display().lower()}
+    return StateDoesNotAllow(f"{is_now} {what_can}")
+
+
+def _canceled(broadcast: Broadcast, *, member: Member | None, **entry: Any) -> Broadcast:
+    return _changed(
+        broadcast,
+        "broadcast.canceled",
+        member=member,
+        **entry,
+        status=Status.CANCELED,
+        paused_because="",
+    )
+
+
+def _changed(
+    broadcast: Broadcast,
+    act: str,
+    *,
+    member: Member | None,
+    address: str | None = None,
+    details: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Broadcast:
+    """Keep the changes with their audit entry, and return the broadcast as it is now."""
+    Broadcast.objects.filter(pk=broadcast.pk).update(**changes, updated_at=Now())
+    audit.record(
+        act=act,
+        subject=broadcast,
+        member=member,
+        organization=broadcast.organization,
+        details=details,
+        address=address,
+    )
+    log.info(act.replace(".", "_"), extra={"broadcast": str(broadcast.pk)})
+    broadcast.refresh_from_db()
+    return broadcast
+
+
+def cancel_suspended() -> bool:
+    """Cancel every open broadcast of a suspended organization; the dispatcher calls this.
+
+    Its rows follow by `cancel_bite`. Nothing is ever left for another call: returns False.
+    """
+    open_ones = Broadcast.objects.filter(
+        status__in=OPEN_STATUSES, organization__status=Organization.Status.SUSPENDED
+    )
+    for queue_id in open_ones.order_by("id").values_list("id", flat=True):
+        with transaction.atomic():
+            held = (
+                open_ones.select_for_update(no_key=True, skip_locked=True, of=["self"])
+                .filter(pk=queue_id)
+                .first()
+            )
+            if held is not None:
+                _canceled(held, member=None, details={"because": "organization suspended"})
+    return False
+
+
+def cancel_bite() -> bool:
+    """Cancel one bite of the queued messages of each canceled broadcast; return whether more are left.
+
+    Their credits go back in the same transaction. What is being handed over at this moment ends first,
+    as its mark or its result decides.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_BEING_CANCELED)
+        being_canceled = [row[0] for row in cursor.fetchall()]
+    is_more_left = False
+    for queue_id in being_canceled:
+        try:
+            is_more_left |= _bite(queue_id) == BITE
+        except Exception:
+            if not connection.is_usable():
+                raise
+            log.exception("messages_not_canceled", extra={"broadcast": str(queue_id)})
+    return is_more_left
+
+
+def _bite(queue_id: UUID) -> int:
+    # Whoever holds it moves its messages at this moment: the next sweep comes in two seconds.
+    with journeys.of_broadcast(queue_id, waits=False) as journey:
+        if journey is None:
+            return 0
+        journey.cursor.execute(
+            _CANCEL,
+            {
+                "broadcast_id": queue_id,
+                "code": Message.ErrorCode.CANCELED,
+                "kind": MessageEvent.Kind.CANCELED,
+            },
+        )
+        messages, released = journey.cursor.fetchone()
+        journey.count(messages=messages, was=Message.Status.QUEUED, to=Message.Status.CANCELED)
+        journey.released += released
+    return int(messages)
