@@ -17,6 +17,7 @@ PUBLIC: Final = {
     "POST api/auth/sign-in": "gives out the credentials",
     "POST api/auth/refresh": "the refresh token in the body is the credential",
     "POST api/providers/<slug:slug>/reports": "carriers sign what they send, and sign in nowhere",
+    "POST api/providers/<slug:slug>/inbound": "carriers sign what they send, and sign in nowhere",
 }
 
 METHODS: Final = ("get", "post", "put", "patch", "delete", "options")

@@ -23,12 +23,15 @@ NOT_OF_THE_API: Final = {
     "billing.ledger.NotReserved": "a defect: it must break loudly",
     "contacts.phone_numbers.UnsupportedCountry": "who reads a country says which field is wrong",
     "contacts.suppressions.InvalidRecipient": "the admin says it in the form",
+    "messaging.failpoints.Broken": "a test broke this on purpose: it must break loudly",
+    "messaging.idempotency.CarriedOutBefore": "the view answers what the first request answered",
     "messaging.providers.credentials.InvalidProviderURL": "the system check says it at the start",
     "messaging.providers.lookups.LookUpFailed": "the look-up of unknown outcomes asks again later",
     "messaging.providers.registry.NoProvider": "broadcasts.send says KindNotCarried",
     "messaging.providers.wire.NeverSent": "the provider's base turns it into a result",
     "messaging.providers.wire.ReplyLost": "the provider's base turns it into a result",
     "messaging.sandbox.server.NotThisMachine": "the sandbox carrier's command prints it",
+    "messaging.sandbox.rules.NotARule": "the sandbox carrier answers it to who posted the rule",
     "messaging.tasks.BrokerAway": "tasks and dispatcher: the dispatcher delivers without a broker",
 }
 

@@ -1,0 +1,514 @@
+"""A whole Pregón made of real processes, with a proxy on every wire, for tests that break it.
+
+PostgreSQL and Valkey of its own, the sandbox carrier, web (gunicorn, 2 workers), worker (Celery, 4 pool
+processes), dispatcher. Web, worker and dispatcher each reach each server by a proxy of their own:
+
+    stack.worker.broker     the worker's wire to the broker alone
+    stack.broker            everybody's wires to the broker
+    stack.callbacks         the carrier's wire to the web, by which delivery reports come
+
+`PREGON_TIMINGS=tenth`, `RATE_LIMIT=off`. The test's own SQL goes around the proxies.
+"""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+import psycopg
+import pytest_django
+from django.conf import settings
+from django.db import connections
+
+from config import embedded, parts
+from config.embedded import Layout
+from config.processes import Program
+from config.servers import PostgreSQL, Server, Valkey
+from tests.factories import SuperuserFactory, TermsFactory
+from tests.faults.harness.houses import House
+from tests.faults.harness.http import Answer, Client
+from tests.faults.harness.parts import Carrier, Ours, Part, ServerPart
+from tests.faults.harness.proxies import Proxies, Several
+from tests.faults.harness.waiting import until
+from tests.servers import new_state_folder
+
+ROOT = Path(__file__).resolve().parents[3]
+WEB_PORTS = range(20_000, 23_000)  # the kernel draws none of these for outgoing connections
+ACCOUNT = "AC00000000000000000000000000000000:sandbox-token"
+USUAL_PROVIDER = (
+    f"twilio://{ACCOUNT}@api.twilio.com?from=%2B15005550006&concurrency=25&base_url={{carrier}}"
+)
+_OURS_ALONE = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SMS_PROVIDERS", "PREGON_STATE")
+
+# Smaller than a real installation's: a test machine's memory holds several.
+POSTGRESQL = {"shared_buffers": "64MB", "max_wal_size": "512MB", "maintenance_work_mem": "64MB"}
+
+
+class Stack:
+    """All of it, started. Stop it with `stop()`.
+
+    `pool` is the worker's processes, `web` and `valkey` further words of their commands, `postgresql` its
+    settings, `carriers` how many sandbox carriers there are: `{carrier}` and `{carrier2}` in SMS_PROVIDERS
+    stand for the addresses at which each part reaches them. `reports` and `delay` are the carriers'.
+    Everything else is a variable of web, worker and dispatcher.
+    """
+
+    def __init__(
+        self,
+        blocker: pytest_django.DjangoDbBlocker,
+        *,
+        pool: int = 4,
+        web: Sequence[str] = (),
+        postgresql: Mapping[str, str] | None = None,
+        valkey: Sequence[str] = (),
+        carriers: int = 1,
+        reports: str = "final",
+        delay: float = 0.3,
+        **environment: str,
+    ) -> None:
+        self._blocker = blocker
+        self.state = new_state_folder()
+        self.layout = Layout.of(self.state)
+        self.houses: list[House] = []
+        self.answers: list[Answer] = []
+        self.may_wait: set[UUID] = set()
+        self._next_number = 3_100_000_000  # all of 310… to 319… are Colombian mobile numbers
+        self._accepted: Counter[UUID] = Counter()
+        self._accepted_read: Counter[str] = Counter()
+        self._started: list[Part] = []
+        self.proxies: Proxies | None = None
+        try:
+            self._start_servers(postgresql or {}, valkey)
+            self._start_carriers(carriers, reports, delay)
+            self._start_ours(pool, web, environment)
+        except BaseException as error:
+            for name, log in self.logs():
+                error.add_note(f"--- {name}\n{log[-3000:]}")
+            self.stop()
+            raise
+
+    # --- starting ---------------------------------------------------------------------------------
+
+    def _start(self, part: Part) -> None:
+        self._started.append(part)
+        if not part.is_running:
+            part.start()
+
+    def _start_servers(self, postgresql: Mapping[str, str], valkey: Sequence[str]) -> None:
+        database, broker = PostgreSQL(self.layout), Valkey(self.layout)
+        more = [
+            word
+            for name, value in {**POSTGRESQL, **postgresql}.items()
+            for word in ("-c", f"{name}={value}")
+        ]
+        self.postgresql = self._server(database, more)
+        self.valkey = self._server(broker, valkey)
+        for server, part in ((database, self.postgresql), (broker, self.valkey)):
+            self._start(part)
+            until(server.is_ready, 120, f"{server.name} answers")
+            server.settle()
+        self._manage(
+            "migrate",
+            "--no-input",
+            "--verbosity",
+            "0",
+            DATABASE_OWNER_URL=self.layout.owner_database_url,
+        )
+        with self.django():
+            self.terms = TermsFactory.create(version="2026-1")
+            self.root = SuperuserFactory.create(email="root@platform.example", name="Root")
+
+    def _server(self, server: Server, more: Sequence[str]) -> ServerPart:
+        server.prepare()
+        program = server.program()
+        # `prepare` removes the note of a postmaster that was killed.
+        more_words = replace(program, argv=(*program.argv, *more))
+        return ServerPart(more_words, before=server.prepare, is_ready=server.is_ready)
+
+    def _start_carriers(self, count: int, reports: str, delay: float) -> None:
+        self.carriers: list[Carrier] = []
+        for number in range(1, count + 1):
+            name = "carrier" if number == 1 else f"carrier{number}"
+            port = _free_port()
+            command = parts.here(parts.sandbox_carrier(port=port))
+            part = Carrier(
+                Program(
+                    name=name,
+                    argv=(*command, "--reports", reports, "--delay", str(delay)),
+                    cwd=ROOT,
+                    env=self._environment(),
+                    log=self.layout.logs / f"{name}.log",
+                ),
+                port=port,
+            )
+            self.carriers.append(part)
+            self._start(part)
+
+    def _start_ours(self, pool: int, web: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.proxies = Proxies(self.layout.logs / "proxies.log")
+        self.port = _free_port()
+        self.callbacks = self.proxies.open("callbacks", str(self.port))
+        ours = {
+            "PREGON_STATE": str(self.state),
+            "PORT": str(self.port),
+            "PUBLIC_URL": f"http://127.0.0.1:{self.callbacks.port}",
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "SMS_PROVIDERS": USUAL_PROVIDER,
+            **environment,
+        }
+        worker = tuple(
+            str(pool) if before == "--concurrency" else word
+            for before, word in zip(("", *parts.worker()), parts.worker(), strict=False)
+        )
+        bind = f"127.0.0.1:{self.port}"
+        self.web = self._ours("web", (*parts.web(bind=bind), *web), ours)
+        self.worker = self._ours("worker", worker, ours)
+        self.dispatcher = self._ours("dispatcher", parts.DISPATCHER, ours)
+        self.ours = (self.web, self.worker, self.dispatcher)
+        self.database = Several(part.database for part in self.ours)
+        self.broker = Several(part.broker for part in self.ours)
+        self.cache = Several(part.cache for part in self.ours)
+        self.wire_to_carrier = Several(part.carrier for part in self.ours)
+        self.wires = [
+            self.callbacks,
+            *(w for p in self.ours for w in (p.database, p.broker, p.cache, p.carrier)),
+        ]
+        self.pool = pool
+        for part in self.ours:
+            self._start(part)
+        self.wait_until_ready()
+
+    def _ours(self, name: str, command: parts.Command, given: Mapping[str, str]) -> Ours:
+        return self.party(name, command, given)
+
+    def party(self, name: str, command: parts.Command, given: Mapping[str, str]) -> Ours:
+        """Return a further part of Pregón with proxies of its own, not started yet."""
+        assert self.proxies is not None
+        socket_of = {
+            "database": str(self.layout.run / ".s.PGSQL.5432"),
+            "broker": str(self.layout.valkey_socket),
+            "cache": str(self.layout.valkey_socket),
+            **{carrier.name: str(carrier.port) for carrier in self.carriers},
+        }
+        wires = {to: self.proxies.open(f"{name}.{to}", where) for to, where in socket_of.items()}
+        providers = given["SMS_PROVIDERS"]
+        for carrier in self.carriers:
+            address = f"http://127.0.0.1:{wires[carrier.name].port}"
+            providers = providers.replace(f"{{{carrier.name}}}", address)
+        failpoints = self.state / "failpoints"
+        failpoints.mkdir(exist_ok=True)
+        environment = {
+            **self._environment(),
+            "PREGON_FAILPOINTS": f"folder:{failpoints / name}",
+            **given,
+            "DATABASE_URL": _database_url(wires["database"].port),
+            "REDIS_URL": f"redis://127.0.0.1:{wires['cache'].port}/1",
+            "BROKER_URL": f"redis://127.0.0.1:{wires['broker'].port}/0",
+            "SMS_PROVIDERS": providers,
+        }
+        program = Program(
+            name=name,
+            argv=parts.here(command),
+            cwd=ROOT,
+            env=environment,
+            log=self.layout.logs / f"{name}.log",
+        )
+        part = Ours(program, failpoints / name)
+        part.database, part.broker = wires["database"], wires["broker"]
+        part.cache, part.carrier = wires["cache"], wires["carrier"]
+        part.carrier2 = wires.get("carrier2", wires["carrier"])
+        return part
+
+    def second(self, name: str, like: Ours) -> Ours:
+        """Start another part like this one beside it (a second worker or dispatcher) and return it.
+
+        It has proxies and failpoints of its own, and is stopped after the test.
+        """
+        providers = self._providers_of(like)
+        given = {**like.environment, "SMS_PROVIDERS": providers}
+        del given["PREGON_FAILPOINTS"]
+        command = tuple(like.program.argv)
+        part = self.party(name, ("python", *command[1:]), given)
+        part.is_extra = True
+        self._start(part)
+        return part
+
+    def pool_connections(self, part: Ours, *, size: int) -> Part:
+        """Put a transaction pooler of so many connections before PostgreSQL, for one part; return it."""
+        port = _free_port()
+        path = str(self.layout.run / ".s.PGSQL.5432")
+        command = (sys.executable, "-m", "tests.faults.harness.pooler", path, str(port), str(size))
+        log = self.layout.logs / "pooler.log"
+        pooler = Part(Program(name="pooler", argv=command, cwd=ROOT, log=log))
+        pooler.is_extra = True
+        self._start(pooler)
+        part.restart(DATABASE_URL=_database_url(port))
+        return pooler
+
+    def _providers_of(self, part: Ours) -> str:
+        providers = part.environment["SMS_PROVIDERS"]
+        for name, wire in (("carrier", part.carrier), ("carrier2", part.carrier2)):
+            providers = providers.replace(f"http://127.0.0.1:{wire.port}", f"{{{name}}}")
+        return providers
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if name not in _OURS_ALONE}
+        return inherited | {
+            # The test's own process can make tokens and signatures that these processes believe.
+            "SECRET_KEY": settings.SECRET_KEY,
+            "JWT_SIGNING_KEY": str(settings.SIMPLE_JWT["SIGNING_KEY"]),
+            "AUDIT_KEY": settings.AUDIT_KEY,
+            "PREGON_STATE": str(self.state),
+            "PREGON_TIMINGS": "tenth",
+            "RATE_LIMIT": "off",
+            "LOG_LEVEL": "INFO",
+            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+        }
+
+    def manage(self, *arguments: str, **environment: str) -> str:
+        """Return what a management command prints, typed in a second terminal."""
+        return self._manage(*arguments, **environment)
+
+    def _manage(self, *arguments: str, **environment: str) -> str:
+        own = {"DATABASE_URL": self.layout.database_url, "REDIS_URL": self.layout.redis_url}
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self._environment() | own | environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def wait_until_ready(self) -> None:
+        """Return when carriers and web answer, the worker's pool stands and the dispatcher sweeps."""
+        for carrier in self.carriers:
+            until(partial(self._carrier_answers, carrier), 90, f"{carrier.name} answers")
+        self.wait_until_the_web_answers()
+        until(lambda: len(self.worker.children()) >= self.pool, 90, "the worker's pool stands")
+        until(self.says_that_all_is_up, 90, "/readyz says that all is up", tell=self.readyz)
+
+    def wait_until_the_web_answers(self) -> None:
+        until(lambda: self.revive().client().is_alive(), 90, "the web answers")
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    def connect(self, **more: Any) -> psycopg.Connection:
+        """Return a connection as superuser, around the proxies, in autocommit."""
+        return psycopg.connect(
+            host=str(self.layout.run),
+            user="postgres",
+            dbname=embedded.DATABASE,
+            autocommit=True,
+            **more,
+        )
+
+    def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of one statement, as superuser, around the proxies."""
+        with contextlib.closing(self.connect()) as connection:
+            cursor = connection.execute(query, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextlib.contextmanager
+    def django(self) -> Iterator[None]:
+        """Let models and verbs of this process work in the stack's database meanwhile.
+
+        with stack.django():
+            Member.objects.filter(...).update(...)
+        """
+        own = connections["default"]
+        there = own.copy()
+        there.settings_dict |= {
+            "NAME": embedded.DATABASE,
+            "USER": embedded.SERVING,
+            "HOST": str(self.layout.run),
+            "PORT": "",
+            "PASSWORD": "",
+        }
+        with self._blocker.unblock():
+            connections["default"] = there
+            try:
+                yield
+            finally:
+                there.close()
+                connections["default"] = own
+
+    def client(self) -> Client:
+        """Return a client without credentials. What it is answered is looked at after the test."""
+        return Client(self)
+
+    def readyz(self) -> tuple[int, dict[str, str]]:
+        answer = self.client().call("GET", "/readyz", may_break=True)
+        return answer.status, answer.json if answer.status else {}
+
+    def revive(self) -> Self:
+        """Start again what ended by itself, as `up` does: a deaf worker, by its watchdog."""
+        for part in self.ours:
+            if not part.is_running:
+                part.restart()
+        return self
+
+    def says_that_all_is_up(self) -> bool:
+        self.revive()
+        status, found = self.readyz()
+        return status == 200 and not set(found.values()) & {"down", "late"}
+
+    def accepted(self) -> Counter[UUID]:
+        """Return how often the carriers accepted each message, by their own record. Reports see nothing."""
+        for carrier in self.carriers:
+            after = self._accepted_read[carrier.name]
+            text = _read(carrier, f"/_sandbox/accepted?after={after}").decode()
+            lines = [json.loads(line) for line in text.splitlines()]
+            self._accepted_read[carrier.name] += len(lines)
+            self._accepted.update(UUID(line["message"]) for line in lines if line["message"])
+        return self._accepted
+
+    def carrier_stats(self, carrier: int = 0) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(_read(self.carriers[carrier], "/_sandbox/stats"))
+        return found
+
+    def _carrier_answers(self, carrier: Carrier) -> bool:
+        try:
+            return bool(_read(carrier, "/_sandbox/stats"))
+        except OSError:
+            return False
+
+    # --- a fresh organization ---------------------------------------------------------------------
+
+    def house(
+        self, *, contacts: int = 0, credits_: int = 10_000_000, name: str = "Acme", **fields: Any
+    ) -> House:
+        """Return a new organization with Ana (OWNER, terms accepted), contacts and credits.
+
+        Its numbers are nobody else's. `fields` are of Organization.
+        """
+        with self.django():
+            house = House.make(self, name=name, amount=credits_, **fields)
+        if contacts:
+            house.add_contacts(contacts)
+        self.houses.append(house)
+        return house
+
+    def numbers(self, count: int) -> int:
+        """Return the first of so many national numbers that nobody was given before."""
+        first = self._next_number
+        self._next_number += count
+        assert self._next_number < 3_200_000_000
+        return first
+
+    # --- breaking servers -------------------------------------------------------------------------
+
+    def restart_postgresql(self) -> None:
+        """Stop PostgreSQL as `pg_ctl stop -m immediate` does, start it, and wait until it answers."""
+        self.stop_postgresql()
+        self.start_postgresql()
+
+    def stop_postgresql(self) -> None:
+        self.postgresql.end(signal.SIGQUIT)
+
+    def start_postgresql(self) -> None:
+        self.postgresql.start()
+        until(self.postgresql.is_ready, 120, "PostgreSQL answers")
+
+    def restart_valkey(self, *, empty: bool = False) -> None:
+        """Kill Valkey and start it; `empty` takes its file away first: a broker without AOF."""
+        self.valkey.kill()
+        if empty:
+            shutil.rmtree(self.layout.valkey_data)
+        self.valkey.start()
+        until(self.valkey.is_ready, 60, "Valkey answers")
+
+    # --- between tests ----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin a test: nothing of earlier ones is asked after."""
+        self.houses, self.answers, self.may_wait = [], [], set()
+        self.sql("DELETE FROM messaging_providerstate")  # no breaker is left open
+        for part in self._started:
+            part.begin_log()
+
+    def mend(self) -> None:
+        """End every fault: proxies pass, failpoints are gone, everything runs as it usually does."""
+        for wire in self.wires:
+            wire.heal()
+        for part in [part for part in self._started if part.is_extra]:
+            part.stop()
+            self._started.remove(part)
+        for part in self.ours:
+            part.disarm()
+        for part in self._started:
+            if part.is_running:
+                part.resume()
+        if not self.postgresql.is_running:
+            self.start_postgresql()
+        if not self.valkey.is_running:
+            self.restart_valkey()
+        for ours in self.ours:
+            if not ours.is_usual:
+                ours.restart()
+        self.revive()
+        self.wait_until_ready()
+
+    def logs(self) -> Iterator[tuple[str, str]]:
+        """Yield what each part has written since this test began."""
+        for part in self._started:
+            yield part.name, part.log()
+
+    def stop(self) -> None:
+        """End everything and remove the state."""
+        for part in reversed(self._started):
+            if part in (self.__dict__.get("postgresql"), self.__dict__.get("valkey")):
+                part.stop()
+            else:
+                part.kill()  # whatever it still does is thrown away
+        if self.proxies is not None:
+            self.proxies.stop()
+        if keep := os.environ.get("KEEP_FAULT_LOGS"):
+            shutil.copytree(self.layout.logs, Path(keep) / self.state.name)
+        shutil.rmtree(self.layout.run, ignore_errors=True)  # elsewhere, where the path is long
+        shutil.rmtree(self.state, ignore_errors=True)
+
+
+def _database_url(port: int) -> str:
+    where = f"127.0.0.1:{port}/{embedded.DATABASE}"
+    return f"postgresql://{embedded.SERVING}@{where}?sslmode=disable&gssencmode=disable"
+
+
+def _read(carrier: Carrier, path: str) -> bytes:
+    address = f"http://127.0.0.1:{carrier.port}{path}"
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        content: bytes = answer.read()
+        return content
+
+
+def _free_port() -> int:
+    for port in random.sample(WEB_PORTS, len(WEB_PORTS)):
+        with contextlib.closing(socket.socket()) as trial:
+            try:
+                trial.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free port")
+
+
+def temporary_file(name: str) -> Path:
+    """Return the path of a file that is not there yet."""
+    return Path(tempfile.mkdtemp(prefix="pregon-fault-")) / name
