@@ -42,7 +42,7 @@ class Organization(Row):
 
     class Status(models.TextChoices):
         ACTIVE = "ACTIVE", _("Active")  # from its creation
-        # A superuser stopped it: nobody signs in or begins anything. What is accepted already goes on.
+        # A superuser stopped it: nobody signs in or begins anything, and what still waits is canceled.
         SUSPENDED = "SUSPENDED", _("Suspended")
 
     name = models.CharField(_("name"), max_length=200)

@@ -38,7 +38,9 @@ def create(*, organization: Organization, by: Member, address: str | None = None
 def change(
     *, organization: Organization, fields: Collection[str], by: Member, address: str | None = None
 ) -> None:
-    """Keep these fields as they are in memory. Suspending one signs all its members out at once.
+    """Keep these fields as they are in memory.
+
+    Suspending one signs all its members out at once; the dispatcher then cancels its open broadcasts.
 
     Raises: RoleMissing, for an owner also on what is the platform's to decide.
     """

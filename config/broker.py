@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from celery import current_app
 from kombu.transport import TRANSPORT_ALIASES, redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,10 @@ class Channel(redis.Channel):
         except ValueError as error:  # no JSON, or no text at all
             _tell("", error)
             return True
+        except ResponseError as error:
+            # Redis is full, or takes no writes any more. To the stock worker that is the end, and it hangs
+            # in it; it is only a broker that is away for a while. The wake-up is lost, which costs nothing.
+            raise RedisConnectionError(type(error).__name__) from error
 
 
 class Transport(redis.Transport):

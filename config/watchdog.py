@@ -1,5 +1,6 @@
-"""The end of a worker that is alive and deaf: connected and idle, it takes nothing of what waits for it."""
+"""The end of a worker that is alive and of no use: it takes nothing of what waits, or cannot end."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from celery import Celery, signals
+from celery.bootsteps import RUN  # type: ignore[attr-defined]  # the stubs leave it out
 from celery.worker import state
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
@@ -22,12 +24,15 @@ class Watchdog:
     """Watches one worker from a thread of its own, since what it consumes with may hang for good.
 
     A worker is deaf when it received nothing for a minute, runs nothing, and twice in a row something
-    waited in its queues, seen over a connection made for that. Whoever started it starts it again.
+    waited in its queues, seen over a connection made for that. One that began to stop two minutes ago
+    and is still there hangs in that. Whoever started it starts it again.
     """
 
     def __init__(self, consumer: Any) -> None:
         self.app: Celery = consumer.app
         self.pool = consumer.pool
+        self.worker = consumer.controller
+        self.stopping_since = float("inf")
         self.queues: Sequence[str] = tuple(self.app.amqp.queues.consume_from)
         self.received_at = time.monotonic()
 
@@ -43,11 +48,19 @@ class Watchdog:
     def _watch(self) -> None:
         while True:
             time.sleep(TIMINGS.canary / 6)
+            if self._hangs_in_its_end():
+                self._end("worker_does_not_end")
             if self._is_left_out():
                 # A healthy one takes it meanwhile: it may have been asleep as a whole.
                 time.sleep(TIMINGS.sweep)
                 if self._is_left_out():
-                    self._end()
+                    self._end("worker_is_deaf")
+
+    def _hangs_in_its_end(self) -> bool:
+        if self.worker.blueprint.state == RUN:
+            return False
+        self.stopping_since = min(self.stopping_since, time.monotonic())
+        return time.monotonic() - self.stopping_since >= 2 * TIMINGS.canary
 
     def _is_left_out(self) -> bool:
         is_idle = time.monotonic() - self.received_at >= TIMINGS.canary
@@ -69,10 +82,11 @@ class Watchdog:
         except fresh.channel_errors:  # there is no such queue: with Redis an empty one is none
             return False
 
-    def _end(self) -> NoReturn:
-        log.error("worker_is_deaf", extra={"queues": self.queues})
+    def _end(self, why: str) -> NoReturn:
+        log.error(why, extra={"queues": self.queues})
         logging.shutdown()
-        # In order would mean to wait for what hangs. Nothing runs, so nothing is cut short.
+        # In order would mean to wait for what hangs. What still runs, its lease answers for.
         for child in self.pool.info["processes"]:
-            os.kill(child, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         os._exit(1)

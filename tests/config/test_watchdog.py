@@ -35,6 +35,22 @@ def test_B39_a_deaf_worker_ends_with_1_and_leaves_nothing(tmp_path: Path) -> Non
     empty_queues()
 
 
+def test_B41_a_worker_that_hangs_while_it_ends_is_ended(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with working(log) as worker:
+        children = psutil.Process(worker.pid).children(recursive=True)
+        for child in children:
+            child.suspend()
+
+        worker.terminate()
+        ending = worker.wait(timeout=LIMIT)
+
+    assert ending == 1
+    assert "worker_does_not_end" in log.read_text()
+    gone, alive = psutil.wait_procs(children, timeout=LIMIT)
+    assert (len(gone), alive) == (len(children), [])
+
+
 def test_a_worker_that_has_nothing_to_do_lives_on_and_shows_that_it_works(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with working(log) as worker:

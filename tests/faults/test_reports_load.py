@@ -173,6 +173,7 @@ def hold(stack: Stack, seconds: int) -> None:
         round(len(made) / load.lasted),
         f"{RATE}",
     )
+    figure("… with those of the broadcast beside, a second", round(kept / load.lasted), f"{RATE}")
     figure("… lost", lost, "0")
     figure("… work of the web for each, ms", round(1000 * worked / kept, 2), "below 2")
     figure("… answered within, 95 of 100, ms", round(load.p95(), 1), "")
