@@ -49,12 +49,14 @@ class Watchdog:
         while True:
             time.sleep(TIMINGS.canary / 6)
             if self._hangs_in_its_end():
-                self._end("worker_does_not_end")
+                log.error("worker_does_not_end")
+                self._end()
             if self._is_left_out():
                 # A healthy one takes it meanwhile: it may have been asleep as a whole.
                 time.sleep(TIMINGS.sweep)
                 if self._is_left_out():
-                    self._end("worker_is_deaf")
+                    log.error("worker_is_deaf", extra={"queues": self.queues})
+                    self._end()
 
     def _hangs_in_its_end(self) -> bool:
         if self.worker.blueprint.state == RUN:
@@ -82,8 +84,7 @@ class Watchdog:
         except fresh.channel_errors:  # there is no such queue: with Redis an empty one is none
             return False
 
-    def _end(self, why: str) -> NoReturn:
-        log.error(why, extra={"queues": self.queues})
+    def _end(self) -> NoReturn:
         logging.shutdown()
         # In order would mean to wait for what hangs. What still runs, its lease answers for.
         for child in self.pool.info["processes"]:

@@ -16,15 +16,19 @@ PROVIDER = (
 )
 
 
-def havoc(own_stack: Callable[..., Stack], *, kills: int, pauses: int, latency: float) -> Damage:
+def havoc(
+    own_stack: Callable[..., Stack], *, kills: int, pauses: int, latency: float, timings: str
+) -> Damage:
     """Wreak it on six processes that all work on one broadcast, and print what came of it."""
-    stack = own_stack(pool=6, SMS_PROVIDERS=PROVIDER, DELIVERY_LANES="6")
+    stack = own_stack(pool=6, SMS_PROVIDERS=PROVIDER, DELIVERY_LANES="6", PREGON_TIMINGS=timings)
     house = stack.house(contacts=MESSAGES)
     # A carrier as far away as a real one: at any moment some process is in its calls.
     stack.worker.carrier.latency(latency)
     queue_id = house.send("Hola")
 
-    damage = Havoc(stack, house, kills=kills, pauses=pauses, seed=20_261_123).wreak(queue_id)
+    lease = 6.0 if timings else 60.0
+    wreck = Havoc(stack, house, kills=kills, pauses=pauses, lease=lease, seed=20_261_123)
+    damage = wreck.wreak(queue_id)
 
     name = f"B29: {MESSAGES:,} messages, {kills} kills, {pauses} pauses"
     figure(f"{name}, lost", damage.lost, "0")
@@ -44,9 +48,9 @@ def check(damage: Damage) -> None:
 
 
 def test_B29_forty_kills_and_twelve_pauses_lose_nothing_and_double_nothing(own_stack):
-    check(havoc(own_stack, kills=40, pauses=12, latency=0.015))
+    check(havoc(own_stack, kills=40, pauses=12, latency=0.015, timings="tenth"))
 
 
 @pytest.mark.soak
 def test_B29_two_hundred_kills_and_fifty_pauses(own_stack):
-    check(havoc(own_stack, kills=200, pauses=50, latency=0.1))
+    check(havoc(own_stack, kills=200, pauses=50, latency=0.1, timings=""))

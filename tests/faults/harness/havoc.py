@@ -15,8 +15,6 @@ from tests.faults.harness.houses import House
 from tests.faults.harness.stack import Stack
 from tests.faults.harness.waiting import until
 
-LEASE = 6.0  # seconds, at a tenth
-
 
 @dataclass
 class Damage:
@@ -39,8 +37,10 @@ class Havoc:
     still at work on a machine of any speed.
     """
 
-    def __init__(self, stack: Stack, house: House, *, kills: int, pauses: int, seed: int) -> None:
-        self.stack, self.house = stack, house
+    def __init__(
+        self, stack: Stack, house: House, *, kills: int, pauses: int, lease: float, seed: int
+    ) -> None:
+        self.stack, self.house, self.lease = stack, house, lease
         self.kills, self.pauses = kills, pauses
         self.chance = random.Random(seed)
         self.asleep: list[tuple[float, int]] = []  # when to wake whom
@@ -56,7 +56,7 @@ class Havoc:
             self._wait_for_progress(queue_id, int(total * 0.9 * number / len(acts)))
             self._do(act)
             time.sleep(self.chance.uniform(0.0, 0.3))
-        until(self._is_everybody_awake, 60, "everybody who was paused goes on")
+        until(self._is_everybody_awake, 150, "everybody who was paused goes on")
         self._wait_for_progress(queue_id, total, seconds=600)
         self._wait_for_reports(queue_id)
         return self._damage(queue_id, time.monotonic() - began)
@@ -81,7 +81,7 @@ class Havoc:
                 os.kill(pid, signal.SIGKILL)
                 return None
             os.kill(pid, signal.SIGSTOP)
-            self.asleep.append((time.monotonic() + LEASE * self.chance.uniform(1.1, 1.5), pid))
+            self.asleep.append((time.monotonic() + self.lease * self.chance.uniform(1.1, 1.3), pid))
             return None
         return self._do_after_a_while(act)
 

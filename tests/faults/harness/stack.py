@@ -10,55 +10,34 @@ processes), dispatcher. Web, worker and dispatcher each reach each server by a p
 `PREGON_TIMINGS=tenth`, `RATE_LIMIT=off`. The test's own SQL goes around the proxies.
 """
 
-import contextlib
-import json
 import os
-import random
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import urllib.request
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
-import psycopg
 import pytest_django
-from django.conf import settings
-from django.db import connections
 
 from config import embedded, parts
-from config.embedded import Layout
 from config.processes import Program
-from config.servers import PostgreSQL, Server, Valkey
 from tests.factories import SuperuserFactory, TermsFactory
+from tests.faults.harness.basis import ROOT, Basis, free_port
 from tests.faults.harness.houses import House
 from tests.faults.harness.http import Answer, Client
-from tests.faults.harness.parts import Carrier, Ours, Part, ServerPart
-from tests.faults.harness.proxies import Proxies, Several
+from tests.faults.harness.parts import Ours, Part
+from tests.faults.harness.proxies import Proxies, Proxy, Several
 from tests.faults.harness.waiting import until
-from tests.servers import new_state_folder
 
-ROOT = Path(__file__).resolve().parents[3]
-WEB_PORTS = range(20_000, 23_000)  # the kernel draws none of these for outgoing connections
 ACCOUNT = "AC00000000000000000000000000000000:sandbox-token"
 USUAL_PROVIDER = (
     f"twilio://{ACCOUNT}@api.twilio.com?from=%2B15005550006&concurrency=25&base_url={{carrier}}"
 )
-_OURS_ALONE = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SMS_PROVIDERS", "PREGON_STATE")
-
-# Smaller than a real installation's: a test machine's memory holds several.
-POSTGRESQL = {"shared_buffers": "64MB", "max_wal_size": "512MB", "maintenance_work_mem": "64MB"}
 
 
-class Stack:
+class Stack(Basis):
     """All of it, started. Stop it with `stop()`.
 
     `pool` is the worker's processes, `web` and `valkey` further words of their commands, `postgresql` its
@@ -80,19 +59,18 @@ class Stack:
         delay: float = 0.3,
         **environment: str,
     ) -> None:
-        self._blocker = blocker
-        self.state = new_state_folder()
-        self.layout = Layout.of(self.state)
+        super().__init__(blocker)
         self.houses: list[House] = []
         self.answers: list[Answer] = []
         self.may_wait: set[UUID] = set()
         self._next_number = 3_100_000_000  # all of 310… to 319… are Colombian mobile numbers
-        self._accepted: Counter[UUID] = Counter()
-        self._accepted_read: Counter[str] = Counter()
-        self._started: list[Part] = []
         self.proxies: Proxies | None = None
+        self.wires: list[Proxy] = []
         try:
             self._start_servers(postgresql or {}, valkey)
+            with self.django():
+                self.terms = TermsFactory.create(version="2026-1")
+                self.root = SuperuserFactory.create(email="root@platform.example", name="Root")
             self._start_carriers(carriers, reports, delay)
             self._start_ours(pool, web, environment)
         except BaseException as error:
@@ -103,65 +81,11 @@ class Stack:
 
     # --- starting ---------------------------------------------------------------------------------
 
-    def _start(self, part: Part) -> None:
-        self._started.append(part)
-        if not part.is_running:
-            part.start()
-
-    def _start_servers(self, postgresql: Mapping[str, str], valkey: Sequence[str]) -> None:
-        database, broker = PostgreSQL(self.layout), Valkey(self.layout)
-        more = [
-            word
-            for name, value in {**POSTGRESQL, **postgresql}.items()
-            for word in ("-c", f"{name}={value}")
-        ]
-        self.postgresql = self._server(database, more)
-        self.valkey = self._server(broker, valkey)
-        for server, part in ((database, self.postgresql), (broker, self.valkey)):
-            self._start(part)
-            until(server.is_ready, 120, f"{server.name} answers")
-            server.settle()
-        self._manage(
-            "migrate",
-            "--no-input",
-            "--verbosity",
-            "0",
-            DATABASE_OWNER_URL=self.layout.owner_database_url,
-        )
-        with self.django():
-            self.terms = TermsFactory.create(version="2026-1")
-            self.root = SuperuserFactory.create(email="root@platform.example", name="Root")
-
-    def _server(self, server: Server, more: Sequence[str]) -> ServerPart:
-        server.prepare()
-        program = server.program()
-        # `prepare` removes the note of a postmaster that was killed.
-        more_words = replace(program, argv=(*program.argv, *more))
-        return ServerPart(more_words, before=server.prepare, is_ready=server.is_ready)
-
-    def _start_carriers(self, count: int, reports: str, delay: float) -> None:
-        self.carriers: list[Carrier] = []
-        for number in range(1, count + 1):
-            name = "carrier" if number == 1 else f"carrier{number}"
-            port = _free_port()
-            command = parts.here(parts.sandbox_carrier(port=port))
-            part = Carrier(
-                Program(
-                    name=name,
-                    argv=(*command, "--reports", reports, "--delay", str(delay)),
-                    cwd=ROOT,
-                    env=self._environment(),
-                    log=self.layout.logs / f"{name}.log",
-                ),
-                port=port,
-            )
-            self.carriers.append(part)
-            self._start(part)
-
     def _start_ours(self, pool: int, web: Sequence[str], environment: Mapping[str, str]) -> None:
         self.proxies = Proxies(self.layout.logs / "proxies.log")
-        self.port = _free_port()
+        self.port = free_port()
         self.callbacks = self.proxies.open("callbacks", str(self.port))
+        self.wires.append(self.callbacks)
         ours = {
             "PREGON_STATE": str(self.state),
             "PORT": str(self.port),
@@ -175,25 +99,18 @@ class Stack:
             for before, word in zip(("", *parts.worker()), parts.worker(), strict=False)
         )
         bind = f"127.0.0.1:{self.port}"
-        self.web = self._ours("web", (*parts.web(bind=bind), *web), ours)
-        self.worker = self._ours("worker", worker, ours)
-        self.dispatcher = self._ours("dispatcher", parts.DISPATCHER, ours)
+        self.web = self.party("web", (*parts.web(bind=bind), *web), ours)
+        self.worker = self.party("worker", worker, ours)
+        self.dispatcher = self.party("dispatcher", parts.DISPATCHER, ours)
         self.ours = (self.web, self.worker, self.dispatcher)
         self.database = Several(part.database for part in self.ours)
         self.broker = Several(part.broker for part in self.ours)
         self.cache = Several(part.cache for part in self.ours)
         self.wire_to_carrier = Several(part.carrier for part in self.ours)
-        self.wires = [
-            self.callbacks,
-            *(w for p in self.ours for w in (p.database, p.broker, p.cache, p.carrier)),
-        ]
         self.pool = pool
         for part in self.ours:
             self._start(part)
         self.wait_until_ready()
-
-    def _ours(self, name: str, command: parts.Command, given: Mapping[str, str]) -> Ours:
-        return self.party(name, command, given)
 
     def party(self, name: str, command: parts.Command, given: Mapping[str, str]) -> Ours:
         """Return a further part of Pregón with proxies of its own, not started yet."""
@@ -205,6 +122,7 @@ class Stack:
             **{carrier.name: str(carrier.port) for carrier in self.carriers},
         }
         wires = {to: self.proxies.open(f"{name}.{to}", where) for to, where in socket_of.items()}
+        self.wires += wires.values()
         providers = given["SMS_PROVIDERS"]
         for carrier in self.carriers:
             address = f"http://127.0.0.1:{wires[carrier.name].port}"
@@ -249,7 +167,7 @@ class Stack:
 
     def pool_connections(self, part: Ours, *, size: int) -> Part:
         """Put a transaction pooler of so many connections before PostgreSQL, for one part; return it."""
-        port = _free_port()
+        port = free_port()
         path = str(self.layout.run / ".s.PGSQL.5432")
         command = (sys.executable, "-m", "tests.faults.harness.pooler", path, str(port), str(size))
         log = self.layout.logs / "pooler.log"
@@ -265,38 +183,6 @@ class Stack:
             providers = providers.replace(f"http://127.0.0.1:{wire.port}", f"{{{name}}}")
         return providers
 
-    def _environment(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name not in _OURS_ALONE}
-        return inherited | {
-            # The test's own process can make tokens and signatures that these processes believe.
-            "SECRET_KEY": settings.SECRET_KEY,
-            "JWT_SIGNING_KEY": str(settings.SIMPLE_JWT["SIGNING_KEY"]),
-            "AUDIT_KEY": settings.AUDIT_KEY,
-            "PREGON_STATE": str(self.state),
-            "PREGON_TIMINGS": "tenth",
-            "RATE_LIMIT": "off",
-            "LOG_LEVEL": "INFO",
-            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
-        }
-
-    def manage(self, *arguments: str, **environment: str) -> str:
-        """Return what a management command prints, typed in a second terminal."""
-        return self._manage(*arguments, **environment)
-
-    def _manage(self, *arguments: str, **environment: str) -> str:
-        own = {"DATABASE_URL": self.layout.database_url, "REDIS_URL": self.layout.redis_url}
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self._environment() | own | environment,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
     def wait_until_ready(self) -> None:
         """Return when carriers and web answer, the worker's pool stands and the dispatcher sweeps."""
         for carrier in self.carriers:
@@ -309,46 +195,6 @@ class Stack:
         until(lambda: self.revive().client().is_alive(), 90, "the web answers")
 
     # --- asking -----------------------------------------------------------------------------------
-
-    def connect(self, **more: Any) -> psycopg.Connection:
-        """Return a connection as superuser, around the proxies, in autocommit."""
-        return psycopg.connect(
-            host=str(self.layout.run),
-            user="postgres",
-            dbname=embedded.DATABASE,
-            autocommit=True,
-            **more,
-        )
-
-    def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Return the rows of one statement, as superuser, around the proxies."""
-        with contextlib.closing(self.connect()) as connection:
-            cursor = connection.execute(query, parameters or None)
-            return cursor.fetchall() if cursor.description else []
-
-    @contextlib.contextmanager
-    def django(self) -> Iterator[None]:
-        """Let models and verbs of this process work in the stack's database meanwhile.
-
-        with stack.django():
-            Member.objects.filter(...).update(...)
-        """
-        own = connections["default"]
-        there = own.copy()
-        there.settings_dict |= {
-            "NAME": embedded.DATABASE,
-            "USER": embedded.SERVING,
-            "HOST": str(self.layout.run),
-            "PORT": "",
-            "PASSWORD": "",
-        }
-        with self._blocker.unblock():
-            connections["default"] = there
-            try:
-                yield
-            finally:
-                there.close()
-                connections["default"] = own
 
     def client(self) -> Client:
         """Return a client without credentials. What it is answered is looked at after the test."""
@@ -369,26 +215,6 @@ class Stack:
         self.revive()
         status, found = self.readyz()
         return status == 200 and not set(found.values()) & {"down", "late"}
-
-    def accepted(self) -> Counter[UUID]:
-        """Return how often the carriers accepted each message, by their own record. Reports see nothing."""
-        for carrier in self.carriers:
-            after = self._accepted_read[carrier.name]
-            text = _read(carrier, f"/_sandbox/accepted?after={after}").decode()
-            lines = [json.loads(line) for line in text.splitlines()]
-            self._accepted_read[carrier.name] += len(lines)
-            self._accepted.update(UUID(line["message"]) for line in lines if line["message"])
-        return self._accepted
-
-    def carrier_stats(self, carrier: int = 0) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(_read(self.carriers[carrier], "/_sandbox/stats"))
-        return found
-
-    def _carrier_answers(self, carrier: Carrier) -> bool:
-        try:
-            return bool(_read(carrier, "/_sandbox/stats"))
-        except OSError:
-            return False
 
     # --- a fresh organization ---------------------------------------------------------------------
 
@@ -412,28 +238,6 @@ class Stack:
         self._next_number += count
         assert self._next_number < 3_200_000_000
         return first
-
-    # --- breaking servers -------------------------------------------------------------------------
-
-    def restart_postgresql(self) -> None:
-        """Stop PostgreSQL as `pg_ctl stop -m immediate` does, start it, and wait until it answers."""
-        self.stop_postgresql()
-        self.start_postgresql()
-
-    def stop_postgresql(self) -> None:
-        self.postgresql.end(signal.SIGQUIT)
-
-    def start_postgresql(self) -> None:
-        self.postgresql.start()
-        until(self.postgresql.is_ready, 120, "PostgreSQL answers")
-
-    def restart_valkey(self, *, empty: bool = False) -> None:
-        """Kill Valkey and start it; `empty` takes its file away first: a broker without AOF."""
-        self.valkey.kill()
-        if empty:
-            shutil.rmtree(self.layout.valkey_data)
-        self.valkey.start()
-        until(self.valkey.is_ready, 60, "Valkey answers")
 
     # --- between tests ----------------------------------------------------------------------------
 
@@ -489,26 +293,3 @@ class Stack:
 def _database_url(port: int) -> str:
     where = f"127.0.0.1:{port}/{embedded.DATABASE}"
     return f"postgresql://{embedded.SERVING}@{where}?sslmode=disable&gssencmode=disable"
-
-
-def _read(carrier: Carrier, path: str) -> bytes:
-    address = f"http://127.0.0.1:{carrier.port}{path}"
-    with urllib.request.urlopen(address, timeout=60) as answer:
-        content: bytes = answer.read()
-        return content
-
-
-def _free_port() -> int:
-    for port in random.sample(WEB_PORTS, len(WEB_PORTS)):
-        with contextlib.closing(socket.socket()) as trial:
-            try:
-                trial.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no free port")
-
-
-def temporary_file(name: str) -> Path:
-    """Return the path of a file that is not there yet."""
-    return Path(tempfile.mkdtemp(prefix="pregon-fault-")) / name
