@@ -305,7 +305,7 @@ def read() -> Environment:
         ),
         sending=_one_of("PREGON_SENDING", "on", "off") == "on",
         max_audience=_number("MAX_AUDIENCE", 1_000_000, at_least=1),
-        delivery_lanes=_number("DELIVERY_LANES", 2, at_least=1),
+        delivery_lanes=_number("DELIVERY_LANES", 2, at_least=1, at_most=8),
         rate_limit=_text("RATE_LIMIT", "100/min"),
         time_zone=_time_zone(),
         language_code=_one_of("LANGUAGE_CODE", "en", "es"),

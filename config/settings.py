@@ -93,6 +93,7 @@ _DATABASE_OPTIONS: Final = {
     "options": " ".join(
         f"-c {name}={value}"
         for name, value in {
+            "synchronous_commit": "on",  # a mark that a crash forgets would be sent again
             "statement_timeout": "30s",  # workers raise theirs to 60 s, accepting a broadcast to 300 s
             "lock_timeout": "5s",
             "idle_in_transaction_session_timeout": "30s",

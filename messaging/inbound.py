@@ -26,7 +26,8 @@ _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 # Whoever handed something to this carrier for the number; what never left was not written.
 _WRITERS: Final = """
 SELECT recipient, organization_id FROM messaging_message
-WHERE recipient = ANY(%s) AND provider = %s AND submit_started_at IS NOT NULL
+WHERE recipient = ANY(%s) AND submit_started_at IS NOT NULL
+  AND provider IN (%s, '')  -- after a restored backup nobody knows by whom it went
 GROUP BY recipient, organization_id ORDER BY organization_id
 """
 
@@ -56,7 +57,8 @@ def take(*, provider: str, messages: Sequence[Inbound]) -> None:
     by the carrier's id, does nothing again. A sender that is no number is kept alone.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        for message in messages:
+        # In the order of all opt-outs, so that two never wait in a circle; each person's in that of the carrier.
+        for message in sorted(messages, key=lambda message: message.sender):
             _take(cursor, provider, message)
 
 

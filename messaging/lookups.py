@@ -36,7 +36,10 @@ WHERE EXISTS (SELECT FROM messaging_message WHERE {_UNKNOWN} AND provider = name
 # Nobody can be asked about these: they leave the front of the index for a while.
 _PUT_OFF: Final = f"""
 UPDATE messaging_message SET look_up_at = clock_timestamp() + %s * interval '1 second'
-WHERE {_UNKNOWN} AND provider <> ALL(%s)
+WHERE id IN (
+  SELECT id FROM messaging_message WHERE {_UNKNOWN} AND provider <> ALL(%s)
+  LIMIT 10000 FOR UPDATE SKIP LOCKED
+)
 """
 
 # Taken by moving the next question away: twice as long as the outcome is unknown by now. Whoever dies
@@ -176,10 +179,11 @@ def _ask_later(asked: Sequence[_Asked]) -> int:
 def _believed(provider: str, asked: Sequence[_Asked]) -> list[Report]:
     """Return what was found, as reports of our messages, where it can be no other message's."""
     found = {one.id: one.answer for one in asked if not isinstance(one.answer, LookUpFailed)}
+    # Rivals first: whoever is recorded between the two questions is an owner in the second.
+    rivalled = _rivalled([id_ for id_, all_ in found.items() if not _certain(all_) and all_])
     owners = _owners(
         provider, [each.provider_message_id for all_ in found.values() for each in all_]
     )
-    rivalled = _rivalled([id_ for id_, all_ in found.items() if not _certain(all_) and all_])
     believed: list[Report] = []
     for message_id, all_ in found.items():
         finds = _certain(all_) or [

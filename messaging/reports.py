@@ -44,6 +44,7 @@ _AGREES: Final[Mapping[str, frozenset[str]]] = {
     Status.FAILED: frozenset({Status.FAILED, Status.UNDELIVERED}),
 }
 _GOOD: Final = frozenset({Status.SENT, Status.DELIVERED})
+_BAD: Final = frozenset({Status.UNDELIVERED, Status.FAILED})
 
 # One parameter for all of them: this runs once a report, hundreds of times a second.
 _KEEP: Final = """
@@ -75,6 +76,8 @@ ORDER BY r.due_at, r.id LIMIT %(bite)s
 
 _OPEN: Final = """
 SELECT r.id, r.status, r.code, r.reason, r.provider_message_id, r.opts_out, r.looked_up,
+  NOT r.looked_up AND r.created_at < m.submit_started_at AND EXISTS (
+    SELECT FROM messaging_messageevent e WHERE e.message_id = m.id AND e.kind = 'PUT_BACK'),
   m.id, m.status, m.recipient
 FROM unnest(%s::uuid[], %s::uuid[]) AS pair(report_id, message_id)
 JOIN messaging_deliveryreport r ON r.id = pair.report_id
@@ -125,6 +128,7 @@ class _Open:
     provider_message_id: str
     opts_out: bool
     looked_up: bool
+    is_of_an_earlier_attempt: bool  # one that never left; the message was handed over again since
     message_id: UUID
     message_status: str
     recipient: str
@@ -227,6 +231,9 @@ def _decide(
         status = now.setdefault(report.message_id, report.message_status)
         if report.status and status in Message.WAITING_STATUSES:
             early.append(report.id)
+            continue
+        if report.is_of_an_earlier_attempt and report.status in _BAD:
+            outcomes.append((report.id, report.message_id, Outcome.NO_CHANGE))
             continue
         forward = FORWARD.get((status, report.status))
         if forward is not None:

@@ -196,7 +196,7 @@ def test_the_repr_holds_no_secret(read: Read) -> None:
         *(("PREGON_ENV", value) for value in ("prod", "Production", "staging", "1")),
         *(("PORT", value) for value in ("x", "0", "-1", "80.5", "70000")),
         *(("MAX_AUDIENCE", value) for value in ("0", "-5", "many", "1e6")),
-        *(("DELIVERY_LANES", value) for value in ("0", "two")),
+        *(("DELIVERY_LANES", value) for value in ("0", "9", "two")),
         *(("PREGON_SENDING", value) for value in ("no", "true", "OFF")),
         *(("PREGON_TIMINGS", value) for value in ("half", "10")),
         *(

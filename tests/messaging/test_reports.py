@@ -14,7 +14,7 @@ from messaging import delivery, leases, reports
 from messaging.leases import Lease
 from messaging.models import Broadcast, DeliveryReport, Message, MessageEvent
 from messaging.providers.callbacks import Report
-from messaging.providers.results import Unclear
+from messaging.providers.results import Accepted, Unavailable, Unclear
 
 pytestmark = pytest.mark.usefixtures("books_balance")
 
@@ -320,3 +320,28 @@ def test_the_raw_words_are_kept_for_ever(sent):
     reports.apply()
 
     assert DeliveryReport.objects.get().raw == {"MessageStatus": "delivered", "SmsSid": "SM1"}
+
+
+@pytest.mark.parametrize("second", [Accepted("x"), Unclear("read timeout")])
+def test_what_is_said_of_an_attempt_that_never_left_does_not_end_the_next_one(
+    broadcast, memory, second
+):
+    memory.will_answer(PHONE, Unavailable("a system error", code="REJECTED_SYSTEM_ERROR"), second)
+    delivery.drain(queue_id=broadcast.pk, lane=0)
+    message = broadcast.messages.get()
+    assert message.status == "QUEUED"
+    report(message.pk, "FAILED")
+    reports.apply()
+    Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    delivery.drain(queue_id=broadcast.pk, lane=0)
+
+    DeliveryReport.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    reports.apply()
+    report(message.pk, "DELIVERED")
+    reports.apply()
+
+    assert status_of(message) == "DELIVERED"
+    assert sorted(DeliveryReport.objects.values_list("status", "outcome")) == [
+        ("DELIVERED", "APPLIED"),
+        ("FAILED", "NO_CHANGE"),
+    ]

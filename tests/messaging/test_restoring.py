@@ -8,10 +8,12 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.models import Organization
 from billing import invariants as books
-from messaging import delivery, providers, reports, restoring
+from contacts.models import Suppression
+from messaging import delivery, inbound, providers, reports, restoring
 from messaging.models import Broadcast, Message, MessageEvent
-from messaging.providers.callbacks import Report
+from messaging.providers.callbacks import Inbound, Report
 from messaging.providers.memory import Memory
 from messaging.providers.results import Unavailable
 from tests.messaging.conftest import Contacts, Send
@@ -173,3 +175,18 @@ def test_what_cannot_have_left_stays_as_it_is(
 
     assert statuses(broadcast) == [(becomes, "RESERVED")] * 2
     assert [found for found in books.check(thorough=True) if found.rows] == []
+
+
+def test_stop_to_a_message_of_a_restored_database_opts_out(
+    broadcast: Broadcast, acme: Organization, settings: Settings
+) -> None:
+    settings.SMS_PROVIDERS = ["memory://local", "memory://other"]  # nobody knows which took it
+    for waiting in restoring.waiting():
+        restoring.doubt(waiting)
+
+    inbound.take(
+        provider="memory:local",
+        messages=[Inbound("SM1", "+573001234567", "+15005550006", "STOP", {})],
+    )
+
+    assert Suppression.objects.filter(organization=acme, recipient="+573001234567").exists()

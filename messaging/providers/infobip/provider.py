@@ -63,12 +63,11 @@ from messaging.providers.infobip.words import (
 logger = logging.getLogger(__name__)
 
 _HOSTS: Final = re.compile(r"([a-z0-9-]+\.)?api\.infobip\.com")  # each account has its own
-_ACCOUNT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9_.-]{1,56}")
 _SENDER: Final = re.compile(
     r"\+?[0-9]{3,15}|(?=.*[A-Za-z])[A-Za-z0-9 _&.-]{1,11}"  # a name has a letter
 )
 _NUMBER: Final = re.compile(r"[1-9][0-9]{7,14}")  # an international number without its +
-_KEYWORDS: Final = frozenset({"STOP", "START", "HELP"})
 # Which of two logs of one message says more.
 _ORDER: Final[tuple[ReportStatus, ...]] = ("", "FAILED", "SENT", "UNDELIVERED", "DELIVERED")
 
@@ -216,13 +215,15 @@ class Infobip(HTTPProvider):
     def read_inbound(self, callback: Callback) -> list[Inbound]:
         """Return the readable messages of a callback; one that is not does not hold up the others.
 
+        Its `keyword` is what the text begins with ("START sending the invoice to my boss"), and no reading
+        of what the person wants: it stays in `raw`.
+
         Raises: InvalidReport when none is readable.
         """
         found = []
         for result in callback.results:
             reference, sender = result.get("messageId"), result.get("from")
             if isinstance(reference, str) and reference and isinstance(sender, str) and sender:
-                keyword = str(result.get("keyword") or "").upper()
                 found.append(
                     Inbound(
                         provider_message_id=reference,
@@ -230,7 +231,6 @@ class Infobip(HTTPProvider):
                         recipient=_e164(str(result.get("to") or "")),
                         text=str(result.get("text") or ""),
                         raw=result,
-                        keyword=keyword if keyword in _KEYWORDS else "",
                     )
                 )
         self._require_readable(len(found), len(callback.results))
