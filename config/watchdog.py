@@ -75,6 +75,8 @@ class Watchdog:
                 fresh.ensure_connection(max_retries=1)
                 return any(self._waiting(fresh, queue) for queue in self.queues)
         except (OSError, BrokerError, RedisError):
+            # Once it is back, each worker has its time to find that out.
+            self.received_at = time.monotonic()
             return False
 
     def _waiting(self, fresh: Any, queue: str) -> bool:

@@ -57,7 +57,7 @@ def take(*, provider: str, messages: Sequence[Inbound]) -> None:
     by the carrier's id, does nothing again. A sender that is no number is kept alone.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        # In the order of all opt-outs, so that two never wait in a circle; each person's in that of the carrier.
+        # In the order of all opt-outs, so that two never wait in a circle; each person's as they came.
         for message in sorted(messages, key=lambda message: message.sender):
             _take(cursor, provider, message)
 

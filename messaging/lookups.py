@@ -12,15 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 from uuid import UUID
+from zlib import crc32
 
 import aiohttp
 from django.db import connection
 
-from messaging import providers, reports
+from messaging import locks, providers, reports
 from messaging.providers.base import Found, Handed, LookUpFailed, Provider, Report, http_session
 from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
+
+_LOCK: Final = 7_267_535  # beside a provider: nobody else locks a pair with this number
 
 AT_ONCE: Final = 10  # questions to one carrier, however many messages it takes at once
 
@@ -104,12 +107,18 @@ def due() -> list[str]:
 def look_up(*, provider: str) -> bool:
     """Ask one provider about its unknown messages for about two seconds; return whether more are due.
 
-    Safe to run any number of times at once: a message is asked about by one of them. Nothing is settled
-    by a find that could be another message's. It ends early where the carrier answers nothing.
+    Of several at once for one provider, one asks and all others end. Nothing is settled by a find that
+    could be another message's. It ends early where the carrier answers nothing.
     """
     asked = providers.by_name(provider)
     if asked is None or not asked.lookup:
         return False
+    with locks.held(crc32(provider.encode()) - 2**31, _LOCK) as is_ours:
+        return is_ours and _look_up(asked)
+
+
+def _look_up(asked: Provider) -> bool:
+    provider = asked.name
     deadline = time.monotonic() + TIMINGS.drain
     while time.monotonic() < deadline:
         handed = _take(provider)

@@ -33,7 +33,9 @@ _DOUBT: Final = f"""
 WITH moved AS (
   UPDATE messaging_message m SET status = 'UNKNOWN', unknown_since = now(), lease_token = NULL,
     lease_until = NULL, submit_started_at = coalesce(m.submit_started_at, clock_timestamp()),
-    look_up_at = clock_timestamp(), provider = %(provider)s, updated_at = clock_timestamp()
+    look_up_at = clock_timestamp(), updated_at = clock_timestamp(),
+    -- What was marked already is known to have gone there.
+    provider = CASE WHEN m.submit_started_at IS NULL THEN %(provider)s ELSE m.provider END
   WHERE m.id IN (SELECT id FROM messaging_message
     WHERE broadcast_id = %(broadcast_id)s AND status = ANY(%(statuses)s) LIMIT {BITE})
   RETURNING m.id, old.status AS was
@@ -68,7 +70,10 @@ def doubt(broadcast: Waiting) -> int:
     of the rest go back after 72 hours. Its transactions take 50,000 messages each: when it breaks off,
     run it again.
     """
-    carriers = providers.candidates(kind=broadcast.kind)
+    try:
+        carriers = providers.candidates(kind=broadcast.kind)
+    except providers.NoProvider:
+        carriers = []  # SMS_PROVIDERS was changed since: it was sent all the same
     # Of several nobody knows which one took it, and each is believed.
     provider = carriers[0].name if len(carriers) == 1 else ""
     moved = 0

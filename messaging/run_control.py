@@ -1,6 +1,7 @@
 """Run control: holding up, going on with and ending a broadcast that was accepted."""
 
 import logging
+import time
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from accounts.models import Member, Organization
 from accounts.roles import Right
 from messaging import journeys, tasks
 from messaging.models import Broadcast, Message, MessageEvent
+from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
 
@@ -189,14 +191,18 @@ def cancel_suspended() -> bool:
 def cancel_bite() -> bool:
     """Cancel one bite of the queued messages of each canceled broadcast; return whether more are left.
 
-    Their credits go back in the same transaction. What is being handed over at this moment ends first,
-    as its mark or its result decides.
+    It begins no further bite after two seconds, so that the rest of the sweep has its turn. Their credits
+    go back in the same transaction. What is being handed over at this moment ends first, as its mark or
+    its result decides.
     """
     with connection.cursor() as cursor:
         cursor.execute(_BEING_CANCELED)
         being_canceled = [row[0] for row in cursor.fetchall()]
     is_more_left = False
+    deadline = time.monotonic() + TIMINGS.drain
     for queue_id in being_canceled:
+        if time.monotonic() >= deadline:
+            return True
         try:
             is_more_left |= _bite(queue_id) == BITE
         except Exception:

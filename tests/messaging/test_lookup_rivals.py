@@ -1,6 +1,7 @@
 """Two messages that one find could be: whoever is recorded while the carrier's answer is read is seen."""
 
 from typing import Any
+from zlib import crc32
 
 from django.db import connection
 
@@ -36,3 +37,21 @@ def test_a_twin_that_is_recorded_between_two_questions_keeps_its_own_find(acme, 
 
     lost.refresh_from_db()
     assert lost.status == "UNKNOWN"
+
+
+def test_of_two_who_ask_one_provider_one_asks(acme, carrier, send, transactional_db):
+    factories.contacts_in_order(acme, ONE)
+    send(ONE)
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_lock(%s, %s)", [crc32(NAME.encode()) - 2**31, lookups._LOCK]
+        )
+    try:
+        assert not lookups.look_up(provider=NAME)
+        assert carrier.asked == []
+    finally:
+        other.close()
+
+    lookups.look_up(provider=NAME)
+    assert len(carrier.asked) == 1

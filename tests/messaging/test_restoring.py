@@ -190,3 +190,25 @@ def test_stop_to_a_message_of_a_restored_database_opts_out(
     )
 
     assert Suppression.objects.filter(organization=acme, recipient="+573001234567").exists()
+
+
+def test_what_no_provider_carries_any_more_is_doubted_all_the_same(
+    broadcast: Broadcast, settings: Settings
+) -> None:
+    Broadcast.objects.update(kind="FLASH")
+    settings.SMS_PROVIDERS = [
+        f"twilio://AC{'0' * 32}:token@api.twilio.com?from=%2B15005550006"  # carries no FLASH
+    ]
+
+    assert [restoring.doubt(waiting) for waiting in restoring.waiting()] == [2]
+
+    assert set(broadcast.messages.values_list("status", "provider")) == {("UNKNOWN", "")}
+
+
+def test_what_was_marked_before_the_backup_stays_with_its_provider(broadcast: Broadcast) -> None:
+    broadcast.messages.update(provider="other:account", submit_started_at=timezone.now())
+
+    for waiting in restoring.waiting():
+        restoring.doubt(waiting)
+
+    assert set(broadcast.messages.values_list("provider", flat=True)) == {"other:account"}

@@ -57,7 +57,6 @@ CODES: Final[Mapping[str, Misconfigured | Refused | Unavailable]] = {
         Refused("1090", "the text is too long"),
         # --- not now ------------------------------------------------------------------------------
         Unavailable("Vonage is busy", gives_attempt_back=True, code="1000"),
-        Unavailable("Vonage could not hand it on", code="1100"),
         # --- what we sent is checked before, so these are defects of ours --------------------------
         _unreadable("1010"),
         _unreadable("1020"),

@@ -157,9 +157,12 @@ def test_B56_a_throttled_message_was_not_taken_and_gets_its_attempt_back(status:
     )
 
 
-@pytest.mark.parametrize("code", ["1100", "1120"])
-def test_what_was_not_handed_on_may_go_another_way(code: str) -> None:
-    result = judged(422, an_error(code))
+def test_a_communication_that_failed_may_have_reached_the_phone() -> None:
+    assert isinstance(judged(422, an_error("1100")), Unclear)
+
+
+def test_what_this_sender_may_not_send_there_may_go_another_way() -> None:
+    result = judged(422, an_error("1120"))
 
     assert isinstance(result, Unavailable)
     assert not result.internal
@@ -206,7 +209,9 @@ def test_what_vonage_does_not_say_for_certain_leaves_the_outcome_open(code: str)
 def test_B60_an_unknown_code_is_kept_with_its_words_and_without_the_number() -> None:
     result = judged(422, an_error("1999", detail="The number 573001200000 is on the moon"))
 
-    assert result == Unclear("answered 422: The number •••••••••000 is on the moon", "1999")
+    assert result == Unclear(
+        "answered 422: The number •••••••••000 is on the moon", "1999", is_an_answer=True
+    )
 
 
 @pytest.mark.parametrize("reference", ["", "SM123", 7, None, UUID_OF_THEIRS[:-1], "z" * 36])
