@@ -25,7 +25,7 @@ from messaging import (
 )
 from messaging.failpoints import failpoint
 from messaging.journeys import Charge, Journey, Status
-from messaging.models import MessageEvent
+from messaging.models import Broadcast, MessageEvent
 from messaging.tasks import BrokerAway
 from messaging.timings import TIMINGS
 
@@ -47,7 +47,8 @@ _LATE_ANSWER: Final = """status = 'UNKNOWN' AND charge = 'RESERVED'
 
 _LEFT_BEHIND: Final = "SELECT DISTINCT broadcast_id FROM ({}) left_behind ORDER BY 1".format(
     " UNION ALL ".join(
-        f"(SELECT broadcast_id FROM messaging_message WHERE {late} LIMIT {BITE})"
+        f"(SELECT broadcast_id FROM messaging_message WHERE {late}"
+        f" AND broadcast_id <> ALL(%(left_alone)s::uuid[]) LIMIT {BITE})"
         for late in (_LATE_LEASE, _LATE_RETRY, _LATE_ANSWER)
     )
 )
@@ -94,14 +95,24 @@ UPDATE messaging_message m SET charge = 'RELEASED', error_code = 'undetermined',
 
 # Broadcasts with due messages that were not woken for a while; the longest forgotten first.
 _DUE: Final = """
-SELECT b.id FROM messaging_broadcast b
-WHERE b.status = 'RUNNING'
+SELECT b.id,
+  extract(epoch FROM statement_timestamp() - coalesce(b.woken_at, b.created_at))::float8
+FROM messaging_broadcast b JOIN accounts_organization o ON o.id = b.organization_id
+WHERE b.status = 'RUNNING' AND o.status = 'ACTIVE'
   AND coalesce(b.woken_at, b.created_at) <= statement_timestamp() - %s * interval '1 second'
   AND EXISTS (SELECT FROM messaging_message m WHERE m.broadcast_id = b.id AND m.status = 'QUEUED'
     AND m.next_attempt_at <= statement_timestamp()
     AND (m.expires_at IS NULL OR m.expires_at > statement_timestamp()))
 ORDER BY b.woken_at NULLS FIRST, b.id
 """
+
+# Whoever holds it moves its messages at this moment: nobody waits for that.
+_NOTE_WOKEN: Final = """
+UPDATE messaging_broadcast SET woken_at = clock_timestamp() WHERE id =
+  (SELECT id FROM messaging_broadcast WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED)
+"""
+
+_LONGEST_DRAIN: Final = TIMINGS.drain + TIMINGS.connect + TIMINGS.read
 
 
 class Dispatcher:
@@ -165,18 +176,25 @@ class Dispatcher:
         """Wake what nobody woke; return whether messages were handed over here instead."""
         if not settings.SENDING:
             return False
+        has_workers = "delivery" not in self.untaken
         with connection.cursor() as cursor:
             # Without broker or workers nobody else wakes anything: all that is due is ours.
-            is_alone = self.broker_is_away or "delivery" in self.untaken
+            is_alone = self.broker_is_away or not has_workers
             cursor.execute(_DUE, [0 if is_alone else TIMINGS.wake_again])
-            due = [row[0] for row in cursor.fetchall()]
-        for broadcast_id in due:
+            due = cursor.fetchall()
+        waiting = tasks.waiting("delivery") if due and has_workers else 0
+        room = settings.DELIVERY_LANES * _running() - waiting if waiting else inf
+        for broadcast_id, unwoken in due:
+            # While the queue holds a wake-up for every lane, this one's only waits for its turn: another
+            # would live as long as the broadcast. By the end of all that waits it was lost after all.
+            if room <= 0 and unwoken < waiting * _LONGEST_DRAIN:
+                continue
+            # Noted first: the next sweep takes another one, however this one ends.
+            if not _note_woken(broadcast_id):
+                continue
+            room -= settings.DELIVERY_LANES
             # Every lane: whoever was stopped may hold one. But wake-ups that nobody takes would pile up.
-            wake = partial(tasks.wake, broadcast_id)
-            is_woken = "delivery" not in self.untaken and self._publish("wake", wake)
-            # Noted in both cases: the next sweep takes another one, also where this lane is held.
-            _note_woken(broadcast_id)
-            if not is_woken:
+            if not (has_workers and self._publish("wake", partial(tasks.wake, broadcast_id))):
                 return delivery.drain(queue_id=broadcast_id, lane=OWN_LANE)
         return False
 
@@ -237,12 +255,15 @@ def _done(step: Callable[[], bool]) -> bool | None:
         return None
 
 
-def _note_woken(broadcast_id: UUID) -> None:
+def _running() -> int:
+    return Broadcast.objects.filter(status=Broadcast.Status.RUNNING, queued__gt=0).count()
+
+
+def _note_woken(broadcast_id: UUID) -> bool:
+    """Note that a broadcast is woken now; return False where somebody holds it."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE messaging_broadcast SET woken_at = clock_timestamp() WHERE id = %s",
-            [broadcast_id],
-        )
+        cursor.execute(_NOTE_WOKEN, [broadcast_id])
+        return bool(cursor.rowcount)
 
 
 def is_late() -> bool:
@@ -259,21 +280,31 @@ def are_workers_late() -> bool:
 
 def _free_left_behind() -> bool:
     """Free one bite of each broadcast that has messages left behind; return whether there are more."""
-    with connection.cursor() as cursor:
-        cursor.execute(_LEFT_BEHIND, {"released": TIMINGS.unknown_released})
-        left_behind = [row[0] for row in cursor.fetchall()]
+    # What could not be freed now must not hide what is left behind of others.
+    left_alone: list[UUID] = []
     is_more_left = False
-    for broadcast_id in left_behind:
-        try:
-            # Whoever holds it moves its messages at this moment: the next sweep comes in two seconds.
-            with journeys.of_broadcast(broadcast_id, waits=False) as journey:
-                if journey is not None:
-                    is_more_left |= _free(journey)
-        except Exception:
-            if not connection.is_usable():
-                raise
-            log.exception("left_behind_not_freed", extra={"broadcast": str(broadcast_id)})
-    return is_more_left
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _LEFT_BEHIND, {"released": TIMINGS.unknown_released, "left_alone": left_alone}
+            )
+            left_behind = [row[0] for row in cursor.fetchall()]
+        known = len(left_alone)
+        for broadcast_id in left_behind:
+            try:
+                # Whoever holds it moves its messages at this moment: the next sweep comes in two seconds.
+                with journeys.of_broadcast(broadcast_id, waits=False) as journey:
+                    if journey is None:
+                        left_alone.append(broadcast_id)
+                    else:
+                        is_more_left |= _free(journey)
+            except Exception:
+                if not connection.is_usable():
+                    raise
+                log.exception("left_behind_not_freed", extra={"broadcast": str(broadcast_id)})
+                left_alone.append(broadcast_id)
+        if len(left_alone) == known:
+            return is_more_left
 
 
 def _free(journey: Journey) -> bool:
@@ -293,7 +324,9 @@ def _free(journey: Journey) -> bool:
     if put_back:
         # Woken at once, not after the usual pause.
         journey.cursor.execute(
-            "UPDATE messaging_broadcast SET woken_at = NULL WHERE id = %s", [journey.broadcast_id]
+            "UPDATE messaging_broadcast SET"
+            " woken_at = clock_timestamp() - %s * interval '1 second' WHERE id = %s",
+            [TIMINGS.wake_again, journey.broadcast_id],
         )
     log.warning(
         "left_behind_freed",

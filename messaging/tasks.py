@@ -21,6 +21,8 @@ from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
 
+_APPLYING: Final = 7_267_536  # a lock that nobody else takes
+
 
 class BrokerAway(Exception):
     """The wake-up did not reach the broker. Nothing is lost: the dispatcher finds the rows."""
@@ -70,6 +72,19 @@ class _Broker:
             raise BrokerAway from error
         self.has_failed, self.rests_until = False, 0.0
 
+    def waiting(self, queue: str) -> int:
+        """Return how many tasks wait in a queue; 0 where nobody can tell."""
+        if time.monotonic() < self.rests_until:
+            return 0
+        link: Any = self._connection.clone()
+        try:
+            with link:
+                declared = link.default_channel.queue_declare(queue, passive=True)
+                return int(declared.message_count)
+        # Away, or no such queue: with Redis an empty one is none.
+        except (BrokerError, *link.connection_errors, *link.channel_errors):
+            return 0
+
     @cached_property
     def _connection(self) -> Connection:
         # Made at the first use, which is after every fork.
@@ -98,8 +113,13 @@ def drain(queue_id: str, lane: int) -> None:
 
 @shared_task(name="messaging.apply_reports")
 def apply_reports() -> None:
-    """Apply what waits in the report inbox for about two seconds; while more does, wake the next."""
-    if reports.apply():
+    """Apply what waits in the report inbox for about two seconds; while more does, wake the next.
+
+    Of several at once one works and all others end, else a burst of reports would take every worker.
+    """
+    with locks.held(_APPLYING) as is_ours:
+        is_more_left = is_ours and reports.apply()
+    if is_more_left:  # published once the lock is free for whoever takes it
         _try_publishing(apply_reports)
 
 
@@ -135,6 +155,11 @@ def wake(queue_id: UUID, *, messages: int | None = None, first: bool = False) ->
     for lane in range(lanes):
         task_id = str(queue_id) if first and lane == 0 else None
         _broker.publish(drain, str(queue_id), lane, task_id=task_id)
+
+
+def waiting(queue: str) -> int:
+    """Return how many tasks wait in a queue; 0 where nobody can tell, within about three seconds."""
+    return _broker.waiting(queue)
 
 
 def try_waking(queue_id: UUID, *, messages: int, first: bool = False) -> None:

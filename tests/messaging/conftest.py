@@ -86,6 +86,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Published:
         published.queues.extend(queue.split())
 
     monkeypatch.setattr(tasks._Broker, "publish", publish)
+    monkeypatch.setattr(tasks._Broker, "waiting", lambda *_: 0)
     return published
 
 
@@ -103,3 +104,4 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
         raise tasks.BrokerAway
 
     monkeypatch.setattr(tasks._Broker, "publish", refuse)
+    monkeypatch.setattr(tasks._Broker, "waiting", lambda *_: 0)

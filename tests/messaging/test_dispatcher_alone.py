@@ -6,6 +6,7 @@ from datetime import timedelta
 from math import inf
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.db import connection
 from django.db.models import F
@@ -20,6 +21,7 @@ from messaging.dispatching import Dispatcher
 from messaging.journeys import Status
 from messaging.models import Broadcast, Heartbeat, IdempotencyKey, Message, ProviderState
 from messaging.timings import TIMINGS
+from tests.config.working import empty_queues
 
 pytestmark = pytest.mark.usefixtures("books_balance", "memory")
 
@@ -176,6 +178,36 @@ def test_a_worker_shows_that_it_takes_what_comes(db):
     tasks.canary.apply(routing_key="chores")
 
     assert heartbeats.age(heartbeats.worker("chores")) < TIMINGS.canary
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_the_length_of_a_queue_is_asked_of_the_broker(queue):
+    empty_queues()
+    assert tasks.waiting(queue) == 0
+
+    for _ in range(3):
+        tasks.send_canary(queue)
+
+    assert tasks.waiting(queue) == 3
+    empty_queues()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["redis://127.0.0.1:1/0", "amqp://guest:guest@127.0.0.1:1//"],
+    ids=["Redis", "RabbitMQ"],
+)
+def test_the_length_of_a_queue_is_unknown_while_the_broker_is_away(address, monkeypatch):
+    away = tasks._Broker()
+    impatient = tasks._Broker()._connection.transport_options
+    monkeypatch.setattr(
+        away,
+        "_connection",
+        current_app.connection(address, transport_options=impatient),
+        raising=False,
+    )
+
+    assert away.waiting("delivery") == 0
 
 
 # --- chores ---------------------------------------------------------------------------------------

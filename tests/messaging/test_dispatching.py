@@ -1,7 +1,9 @@
 """The sweep: what a dead drain left behind, what nobody woke, what is too late."""
 
+import contextlib
 import threading
 import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from uuid import uuid4
 
@@ -9,9 +11,11 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from accounts.models import Organization
 from billing import ledger
-from messaging import delivery, dispatching, leases, reports
+from messaging import delivery, dispatching, leases, reports, tasks
 from messaging.dispatching import Dispatcher
+from messaging.journeys import Journey
 from messaging.leases import Lease
 from messaging.models import Broadcast, Heartbeat, Message, MessageEvent
 from messaging.timings import TIMINGS
@@ -35,6 +39,28 @@ def claimed(broadcast: Broadcast, *, marked: bool) -> None:
     if marked:
         leases.mark(lease, ids, provider="memory:local")
     Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+@contextlib.contextmanager
+def somebody_holding(broadcast: Broadcast) -> Iterator[None]:
+    """Hold the broadcast's row from another connection until the block ends."""
+    taken, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            list(Broadcast.objects.select_for_update().filter(pk=broadcast.pk))
+            taken.set()
+            let_go.wait()
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    taken.wait()
+    try:
+        yield
+    finally:
+        let_go.set()
+        holder.join()
 
 
 def test_what_was_claimed_and_never_marked_goes_back(broadcast, wakes):
@@ -68,25 +94,11 @@ def test_a_broadcast_that_somebody_holds_does_not_stop_the_sweep(
     claimed(broadcast, marked=False)
     other = send(text="Another")
     Broadcast.objects.filter(pk=other.pk).update(created_at=timezone.now() - LONG_AGO)
-    taken, let_go = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with transaction.atomic():
-            list(Broadcast.objects.select_for_update().filter(pk=broadcast.pk))
-            taken.set()
-            let_go.wait()
-        connection.close()
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    taken.wait()
     began = time.monotonic()
-    Dispatcher().sweep()
-    took = time.monotonic() - began
-    let_go.set()
-    holder.join()
+    with somebody_holding(broadcast):
+        Dispatcher().sweep()
 
-    assert took < 3
+    assert time.monotonic() - began < 3
     assert [str(other.pk), 0] in wakes()
     assert not dispatching.is_late()
 
@@ -150,6 +162,35 @@ def test_what_is_much_is_freed_in_bites_without_a_pause(acme, contacts, grant, s
     assert broadcast.failed == 3
 
 
+@pytest.mark.parametrize("is_held", [True, False], ids=["held", "a defect"])
+def test_what_cannot_be_freed_of_one_does_not_hide_the_others(
+    transactional_db, acme, contacts, grant, send, wakes, monkeypatch, is_held
+):
+    statement = dispatching._LEFT_BEHIND.replace("LIMIT 10000", "LIMIT 2")
+    monkeypatch.setattr(dispatching, "_LEFT_BEHIND", statement)
+    grant(acme, 10)
+    contacts(*(f"+57300123456{digit}" for digit in range(2)))
+    one, other = send(text="One"), send(text="Another")
+    claimed(one, marked=False)
+    Message.objects.update(lease_until=timezone.now() - timedelta(hours=1))  # the oldest
+    claimed(other, marked=False)
+    Message.objects.filter(broadcast=one).update(lease_until=timezone.now() - timedelta(hours=1))
+    real = dispatching._free
+
+    def broken(journey: Journey) -> bool:
+        if journey.broadcast_id == one.pk:
+            raise ArithmeticError
+        return real(journey)
+
+    with somebody_holding(one) if is_held else contextlib.nullcontext():
+        monkeypatch.setattr(dispatching, "_free", broken)
+        Dispatcher().sweep()
+
+    one.refresh_from_db()
+    other.refresh_from_db()
+    assert (one.sending, other.sending, other.queued) == (2, 0, 2)
+
+
 def test_what_only_waits_never_expires(broadcast, wakes):
     Message.objects.update(created_at=timezone.now() - LONG_AGO)
 
@@ -185,6 +226,99 @@ def test_it_does_not_wake_what_was_woken_a_moment_ago(broadcast, wakes):
     Broadcast.objects.update(woken_at=timezone.now())
 
     Dispatcher().sweep()
+
+    assert not wakes()
+
+
+@pytest.fixture
+def forgotten(broadcast, send) -> tuple[Broadcast, Broadcast]:
+    """Two broadcasts that nobody woke for a while, the one longer than the other."""
+    other = send(text="Another")
+    long_ago = timezone.now() - timedelta(seconds=TIMINGS.wake_again + 1)
+    Broadcast.objects.filter(pk=other.pk).update(woken_at=long_ago)
+    Broadcast.objects.filter(pk=broadcast.pk).update(woken_at=long_ago - timedelta(seconds=1))
+    return broadcast, other
+
+
+def woken(wakes: Callable[[], list[list[object]]]) -> list[object]:
+    """Return the broadcasts whose lane 0 was woken, in order."""
+    return [queue_id for queue_id, lane in wakes() if lane == 0]
+
+
+def test_one_that_somebody_holds_does_not_keep_the_next_from_being_woken(
+    transactional_db, wakes, published, forgotten
+):
+    held, other = forgotten
+    published.clear()
+    began = time.monotonic()
+    with somebody_holding(held):
+        Dispatcher()._wake_due()
+
+    assert woken(wakes) == [str(other.pk)]
+    assert time.monotonic() - began < 3
+
+
+def test_one_that_somebody_holds_does_not_keep_the_next_from_being_sent_without_a_broker(
+    transactional_db, no_broker, forgotten
+):
+    held, other = forgotten
+    with somebody_holding(held):
+        Dispatcher()._wake_due()
+
+    other.refresh_from_db()
+    assert other.sent == 1
+
+
+@pytest.mark.parametrize(
+    ("waiting", "expected"),
+    [(0, 2), (1, 2), (2, 1), (3, 1), (4, 0)],
+    ids=["nothing, or unknown", "one of four", "half", "three of four", "all of them"],
+)
+def test_wake_ups_that_wait_for_their_turn_are_not_doubled(
+    forgotten, wakes, published, monkeypatch, waiting, expected
+):
+    monkeypatch.setattr(tasks, "waiting", lambda _: waiting)
+    published.clear()
+
+    Dispatcher()._wake_due()
+
+    assert woken(wakes) == [str(broadcast.pk) for broadcast in forgotten[:expected]]
+
+
+def test_wake_ups_do_not_multiply_while_workers_are_busy(broadcast, wakes, published, monkeypatch):
+    # `published` is the queue: what was accepted waits in it behind other broadcasts.
+    published[:] = [("messaging.drain", str(broadcast.pk), lane) for lane in range(2)]
+    monkeypatch.setattr(tasks, "waiting", lambda _: len(published))
+    dispatcher = Dispatcher()
+    for _ in range(6):
+        waited = timezone.now() - timedelta(seconds=TIMINGS.wake_again + 1)
+        Broadcast.objects.update(woken_at=waited)
+        dispatcher._wake_due()
+
+    assert len(wakes()) == 2
+
+
+def test_B36_a_wake_up_that_was_lost_is_made_up_for_though_the_queue_is_full_of_others(
+    forgotten, wakes, published, monkeypatch
+):
+    lost, _ = forgotten
+    monkeypatch.setattr(tasks, "waiting", lambda _: 100)
+    turn = timedelta(seconds=100 * (TIMINGS.drain + TIMINGS.connect + TIMINGS.read))
+    Broadcast.objects.filter(pk=lost.pk).update(woken_at=timezone.now() - turn)
+    published.clear()
+
+    dispatcher = Dispatcher()
+    dispatcher._wake_due()
+    dispatcher._wake_due()
+
+    assert woken(wakes) == [str(lost.pk)]
+
+
+def test_S21_what_a_suspended_organization_has_is_not_woken(forgotten, wakes, published):
+    Organization.objects.update(status=Organization.Status.SUSPENDED)
+    published.clear()
+
+    Dispatcher()._wake_due()
 
     assert not wakes()
 

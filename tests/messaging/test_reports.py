@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from billing import ledger
 from contacts.models import Suppression
-from messaging import delivery, leases, reports
+from messaging import delivery, leases, reports, tasks
 from messaging.leases import Lease
 from messaging.models import Broadcast, DeliveryReport, Message, MessageEvent
 from messaging.providers.callbacks import Report
@@ -345,3 +346,18 @@ def test_what_is_said_of_an_attempt_that_never_left_does_not_end_the_next_one(
         ("DELIVERED", "APPLIED"),
         ("FAILED", "NO_CHANGE"),
     ]
+
+
+def test_of_two_who_apply_the_inbox_one_works(sent, transactional_db):
+    report(sent.pk, "DELIVERED")
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [tasks._APPLYING])
+    try:
+        tasks.apply_reports()
+        assert status_of(sent) == "SENT"
+    finally:
+        other.close()
+
+    tasks.apply_reports()
+    assert status_of(sent) == "DELIVERED"
