@@ -4,6 +4,9 @@ A server that is away refuses, and whoever asks knows at once. One that is froze
 for ever: libpq has no limit for an answer, `statement_timeout` is the server's own, and `tcp_user_timeout`
 ends only what the other machine does not acknowledge, which a frozen process's kernel does; over a unix
 socket there is not even that. Without this, sixteen requests would hang, and the probes behind them.
+
+One connection alone may be dead while the server is well, as behind a proxy that lost the way: so
+PostgreSQL is silent only when a fresh connection, too, gets no answer.
 """
 
 import logging
@@ -13,7 +16,7 @@ import socket
 import threading
 import time
 import weakref
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Final
 
 import psycopg
@@ -24,8 +27,7 @@ from psycopg.pq import TransactionStatus
 log = logging.getLogger(__name__)
 
 ASK_EVERY: Final = 1.0  # seconds
-SILENT_AFTER: Final = 3.0  # seconds without an answer: new requests are refused
-CUT_AFTER: Final = 6.0  # seconds without an answer: the requests that hang are broken off
+PATIENCE: Final = 3  # seconds that one connection may take to be opened, and then to answer
 
 
 class Pulse:
@@ -48,15 +50,23 @@ class Pulse:
             self._open.add(connection.connection)
 
     def _run(self, parameters: dict[str, Any]) -> None:
+        parameters = parameters | {"connect_timeout": PATIENCE}
+        in_vain = 0  # connections one after the other that got no answer
         while True:
             try:
-                with psycopg.connect(**parameters, autocommit=True) as connection:
+                with closing(psycopg.connect(**parameters, autocommit=True)) as connection:
                     while True:
                         self._ask(connection)
+                        self._hear()
+                        in_vain = 0
                         time.sleep(ASK_EVERY)
-            except psycopg.errors.ConnectionTimeout:
-                self._wait_in_vain(CUT_AFTER)
+            except (TimeoutError, psycopg.errors.ConnectionTimeout):
+                in_vain += 1
+                if in_vain > 1:
+                    self._miss()
+                continue  # at once, over a fresh one
             except psycopg.Error:
+                in_vain = 0
                 self._hear()  # it refuses: each request finds that out at once, and says so
             except Exception:  # a defect here must not shut the site for good
                 self._hear()
@@ -64,7 +74,7 @@ class Pulse:
             time.sleep(ASK_EVERY)
 
     def _ask(self, connection: psycopg.Connection) -> None:
-        """Return when there is an answer, however late. Raises: psycopg.Error with the connection."""
+        """Return when there is an answer. Raises: TimeoutError, or psycopg.Error with the connection."""
         asked_at = time.monotonic()
         link = connection.pgconn
         link.send_query(b"SELECT 1")
@@ -76,22 +86,21 @@ class Pulse:
                 link.consume_input()
                 if not link.is_busy():
                     break
-            self._wait_in_vain(time.monotonic() - asked_at)
+            if time.monotonic() - asked_at >= PATIENCE:
+                raise TimeoutError
         while link.get_result() is not None:
             pass
-        self._hear()
 
     def _hear(self) -> None:
         if self.is_silent:
             log.warning("database_answers_again")
         self.is_silent = False
 
-    def _wait_in_vain(self, seconds: float) -> None:
-        if seconds >= SILENT_AFTER and not self.is_silent:
+    def _miss(self) -> None:
+        if not self.is_silent:
             log.error("database_is_silent")
-            self.is_silent = True
-        if seconds >= CUT_AFTER:
-            self._cut()
+        self.is_silent = True
+        self._cut()
 
     def _cut(self) -> None:
         """Break off what waits for an answer: its thread gets the error of a lost connection."""

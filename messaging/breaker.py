@@ -12,7 +12,14 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection
 
-from messaging.providers.results import Accepted, Misconfigured, Refused, Result, Unavailable
+from messaging.providers.results import (
+    Accepted,
+    Misconfigured,
+    Refused,
+    Result,
+    Unavailable,
+    Unclear,
+)
 from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
@@ -22,6 +29,7 @@ REMEMBERED: Final = 20  # requests, half of which failed
 
 ANSWERED: Final = "+"
 FAILED: Final = "-"
+DOUBTFUL: Final = "?"  # remembered as failed, and no part of a row of failures
 
 _READ: Final = """
 SELECT name, recent_results <> '', open_until IS NOT NULL,
@@ -124,19 +132,21 @@ def note(
     """Note how the requests of one window went; return the state after them.
 
     `answers` holds the results of each request. It opens where nobody can send with the account, at 5
-    failed requests in a row, and at 10 of the last 20; a message taken, refused for ever or put off by
-    a busy carrier is an answer as a working carrier gives it. Where all went well and nothing had failed
-    before, nothing is written. While PostgreSQL is away nothing is noted.
+    failed requests in a row, and at 10 of the last 20; a message taken, refused for ever or put off by a
+    busy carrier is an answer as a working carrier gives it. A 4xx with a code that nobody knows may
+    concern one message or the account: it counts among the 20 alone. Where all went well and nothing had
+    failed before, nothing is written. While PostgreSQL is away nothing is noted.
     """
     if state == WELL and all(
         isinstance(result, Accepted) for answer in answers for result in answer.values()
     ):
         return state  # nearly always: the rest of this is for the other times
     outcomes = [outcome for answer in answers if (outcome := _outcome(answer.values()))]
-    refusal = next(
-        (r for answer in answers for r in answer.values() if isinstance(r, Misconfigured)), None
-    )
-    is_well = not state.is_open and not state.has_failures and FAILED not in outcomes
+    results = [result for answer in answers for result in answer.values()]
+    # An account that took another message a moment ago works: what it cannot do concerns this one.
+    is_working = any(isinstance(result, Accepted) for result in results)
+    refusal = next((r for r in results if isinstance(r, Misconfigured) and not is_working), None)
+    is_well = not state.is_open and not state.has_failures and {*outcomes} <= {ANSWERED}
     if is_well or not (outcomes or is_probe):
         return state
     because = refusal.reason if refusal else _why(answers)
@@ -154,7 +164,7 @@ def note(
 
 
 def _outcome(results: Iterable[Result]) -> str:
-    """Return what one request says of the carrier: "+", "-", or nothing where none was made."""
+    """Return what one request says of the carrier: "+", "-", "?", or nothing where none was made."""
     told = [
         result
         for result in results
@@ -162,9 +172,14 @@ def _outcome(results: Iterable[Result]) -> str:
     ]
     if not told:
         return ""
+    if any(isinstance(result, Accepted) for result in told):
+        return ANSWERED
     if any(isinstance(result, Misconfigured) for result in told):
         return FAILED
-    return ANSWERED if any(_is_an_answer(result) for result in told) else FAILED
+    if any(_is_an_answer(result) for result in told):
+        return ANSWERED
+    is_doubtful = any(isinstance(r, Unclear) and r.is_an_answer for r in told)
+    return DOUBTFUL if is_doubtful else FAILED
 
 
 def _is_an_answer(result: Result) -> bool:
@@ -191,9 +206,9 @@ def _after_window(name: str, results: str, because: str, *, at_once: bool) -> St
             _NOTE,
             {
                 "name": name,
-                "results": results[-REMEMBERED:],
+                "results": results[-REMEMBERED:].replace(DOUBTFUL, FAILED),
                 "in_a_row": len(results) - len(results.rstrip(FAILED)),
-                "all_failed": ANSWERED not in results,
+                "all_failed": {*results} <= {FAILED},
                 "at_once": at_once,
                 "because": because[:300],
                 "open": TIMINGS.breaker_open,
@@ -214,7 +229,7 @@ def _after_probe(name: str, outcomes: Sequence[str], because: str) -> State:
         withdraw_probe(name)
         return State(is_open=True)
     with connection.cursor() as cursor:
-        if FAILED in outcomes:
+        if ANSWERED not in outcomes:
             cursor.execute(_STAY_OPEN, [TIMINGS.breaker_open, because[:300], name])
             return State(is_open=True)
         cursor.execute(_CLOSE, [name])

@@ -171,7 +171,7 @@ def _record(window: _Window, results: Mapping[UUID, Result]) -> None:
         if refused:
             _record_refused(journey, ours, refused)
         if unsent:
-            _record_unsent(journey, ours, unsent, window)
+            _record_unsent(journey, ours, unsent, window, account_works=bool(accepted))
         if unclear:
             _record_unclear(journey, ours, unclear)
         failpoint("worker.mid_record", window.queue_id)
@@ -253,12 +253,14 @@ def _record_unsent(
     ours: Mapping[str, Any],
     results: Mapping[UUID, Unavailable | Misconfigured],
     window: _Window,
+    *,
+    account_works: bool,
 ) -> None:
     """Put back what provably never left; what was tried too often ends here."""
     internal = [getattr(result, "internal", False) for result in results.values()]
     # An account that needs repair and a busy provider are not the message's fault.
     given_back = [
-        isinstance(result, Misconfigured) or result.gives_attempt_back
+        not account_works if isinstance(result, Misconfigured) else result.gives_attempt_back
         for result in results.values()
     ]
     rows = {

@@ -348,7 +348,7 @@ class HTTPProvider(Provider):
         """Return what the HTTP status alone means, with the carrier's code and words if any.
 
         429 was not processed; 401, 402 and 403 concern the account; all else is not known, and a
-        code beside it raises an alert.
+        code beside it raises an alert. A 4xx with a code, but for 408, is a working carrier's answer.
         """
         told = f": {printable(words)}" if words else ""
         if status == 429:
@@ -365,7 +365,8 @@ class HTTPProvider(Provider):
             return Unclear(f"answered {status} without saying that it took the message{told}", code)
         if 300 <= status < 400:
             return Unclear(f"answered {status} and pointed elsewhere, which is not followed", code)
-        return Unclear(f"answered {status}{told}", code)
+        looked_at = bool(code) and 400 <= status < 500 and status != 408
+        return Unclear(f"answered {status}{told}", code, is_an_answer=looked_at)
 
     def report_unknown(self, status: int, code: str) -> None:
         """Raise the alert for a code that stands in no table: somebody should look it up."""

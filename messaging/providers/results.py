@@ -52,6 +52,7 @@ class Unclear:
 
     reason: str
     code: str = ""
+    is_an_answer: bool = False  # a working carrier looked at it: no failure of the credential
 
 
 Result: TypeAlias = Accepted | Refused | Unavailable | Misconfigured | Unclear

@@ -29,6 +29,7 @@ NOT_THERE = Unavailable("the sender cannot send messages there", code="21606")
 OUR_FAULT = Unavailable("not built", internal=True)
 DOWN = Unavailable("connection refused")
 LOST = Unclear("read timeout")
+OBJECTED_TO = Unclear("answered 400", "21999", is_an_answer=True)
 SUSPENDED = Misconfigured("suspended", "20005")
 
 
@@ -104,6 +105,27 @@ def test_failures_that_lie_further_back_are_forgotten(db):
 def test_refusals_and_a_busy_carrier_are_answers_of_a_working_one(db, answer):
     note(*[answer] * 30)
 
+    assert state() == breaker.WELL
+
+
+def test_a_few_codes_that_nobody_knows_close_nothing_to_the_others(db):
+    note(*[OBJECTED_TO] * 9)
+
+    assert not state().is_open
+
+
+def test_an_account_that_answers_every_message_with_a_code_nobody_knows_is_left_alone(db):
+    note(*[OBJECTED_TO] * 10)
+
+    assert state().is_open
+
+
+def test_an_account_that_takes_other_messages_works_whatever_it_cannot_do_for_one(db):
+    answer = {uuid4(): TAKEN for _ in range(99)} | {uuid4(): SUSPENDED}
+
+    after = breaker.note(name=NAME, answers=[answer], state=breaker.WELL)
+
+    assert not after.is_open
     assert state() == breaker.WELL
 
 
@@ -183,17 +205,25 @@ def test_requests_that_were_under_way_as_it_opened_change_nothing(db):
 
 @pytest.mark.usefixtures("books_balance")
 def test_an_account_that_needs_repair_costs_the_messages_nothing(acme, broadcast, memory):
-    first = broadcast.messages.order_by("id").first()
-    memory.will_answer(first.recipient, SUSPENDED)
+    for recipient in broadcast.messages.values_list("recipient", flat=True):
+        memory.will_answer(recipient, SUSPENDED)
 
     delivery.drain(queue_id=broadcast.pk, lane=0)
 
-    first.refresh_from_db()
-    assert (first.status, first.charge, first.attempts) == ("QUEUED", "RESERVED", 0)
+    left = broadcast.messages.values_list("status", "charge", "attempts")
+    assert set(left) == {("QUEUED", "RESERVED", 0)}
     assert state().is_open
 
 
 # --- one message tries it -------------------------------------------------------------------------
+
+
+def test_a_code_that_nobody_knows_does_not_say_that_it_works_again(db):
+    opened(ago=1)
+
+    note(OBJECTED_TO, is_probe=True)
+
+    assert state().is_open
 
 
 def test_nobody_tries_it_before_its_time(db):

@@ -59,7 +59,15 @@ STOPS = [
         "alto!",
         "salir!",
     ),
-    *("arret svp", "ARRÊT s'il vous plaît"),
+    *("arret svp", "ARRÊT s'il vous plaît", "Arrêtez", "arrêter"),
+    *("Stop it", "stop that, please", "Stop contacting me", "stop msgs/thx", "Re: STOP"),
+    *("STOP. Sent from my iPhone", "BAJA\n\nEnviado desde mi Samsung Galaxy"),
+    *("STOP!!! STOP!!! I said stop", "Unsub", "Unsuscribe", "Please leave me alone!"),
+    *("No more texts", "no more messages please", "Don\u2019t text me again", "do not text me"),
+    *("Please stop this service", "revoke my consent"),
+    *("cancela", "Cancele por favor", "parar", "¡Basta ya!", "eliminar", "borrarme de la lista"),
+    *("desuscribirme", "no más mensajes", "No quiero más mensajes", "no me manden más sms"),
+    *("Dejen de enviarme mensajes", "Quiero cancelar", "quiero salir"),
 ]
 
 OTHERS = [
@@ -84,6 +92,23 @@ OTHERS = [
         "nonstop",
         "full stop next line",
     ),
+    *("Stop by at 5?", "Cancel my service", "cancel the service", "Cancelar mi servicio"),
+    *("Quiero cancelar mi cita", "cancela mi pedido", "cancel it", "Cancel my iPhone", "I quit"),
+    *("End of the list", "I want to end it", "Sent from my iPhone", "I said", "I said no"),
+    *(
+        "no more",
+        "No more of it",
+        "No, gracias por el mensaje",
+        "Don\u2019t",
+        "don\u2019t stop texting",
+    ),
+    *(
+        "I don\u2019t get your texts",
+        "no more texts than these two",
+        "Dejé mensaje",
+        "leave it alone",
+    ),
+    *("para mí", "con eso basta", "alone", "no quiero parar", "no me mandes flores"),
     *("\u0421\u0422\u041e\u041f", "x" * 5_000, "stop " * 3 + "x"),
 ]
 

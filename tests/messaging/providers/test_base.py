@@ -258,6 +258,29 @@ def test_a_table_s_pause_gives_way_to_the_one_the_carrier_asks_for() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "code", "is_an_answer"),
+    [
+        (400, "no", True),
+        (404, "no", True),
+        (499, "no", True),
+        (400, "", False),
+        (408, "no", False),
+        (500, "no", False),
+        (503, "no", False),
+        (302, "no", False),
+        (200, "no", False),
+    ],
+)
+def test_a_4xx_with_a_code_is_an_answer_though_nobody_knows_the_outcome(
+    status: int, code: str, *, is_an_answer: bool
+) -> None:
+    result = Post("http://127.0.0.1:1").by_status(status, code=code)
+
+    assert isinstance(result, Unclear)
+    assert result.is_an_answer is is_an_answer
+
+
+@pytest.mark.parametrize(
     ("words", "shown"),
     [
         ("to +573001234567 and 300-123", "to +•••••••••567 and 300-123"),

@@ -311,7 +311,7 @@ def test_B57_no_code_makes_a_server_error_certain() -> None:
 def test_an_unknown_error_alerts_once_a_request(caplog: pytest.LogCaptureFixture) -> None:
     result = failed(400, {"errorCode": "E477", "description": "call +573001234567"}, size=100)
 
-    assert result == Unclear("answered 400: call +•••••••••567", "E477")
+    assert result == Unclear("answered 400: call +•••••••••567", "E477", is_an_answer=True)
     (record,) = caplog.records
     assert record.message == "provider_code_unknown"
 

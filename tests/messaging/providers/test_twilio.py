@@ -254,7 +254,9 @@ def test_B60_an_unknown_code_is_kept_with_its_words_and_without_the_number() -> 
 
     result = twilio().judge(error(400, 29999, words), batch)[batch.messages[0].id]
 
-    assert result == Unclear("answered 400: The number +•••••••••000 is on the moon", "29999")
+    assert result == Unclear(
+        "answered 400: The number +•••••••••000 is on the moon", "29999", is_an_answer=True
+    )
 
 
 @pytest.mark.parametrize(
