@@ -165,6 +165,7 @@ def _mailbox(carrier: Carrier, said: dict[str, Any]) -> tuple[Sender, str]:
             for sender in carrier.reporter.senders()
             if said.get("dialect", sender.dialect.slug) == sender.dialect.slug
             and said.get("account", sender.account) == sender.account
+            and said.get("token", sender.token) == sender.token
         ),
         None,
     )

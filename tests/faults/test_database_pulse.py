@@ -1,4 +1,4 @@
-"""One dead connection is no dead PostgreSQL. That a frozen one is: `test_frozen_database`."""
+"""One dead connection is no dead PostgreSQL. That a frozen one is: `test_database_frozen`."""
 
 import threading
 from collections.abc import Iterator
