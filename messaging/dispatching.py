@@ -31,7 +31,6 @@ from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
 
-_LOCK: Final = 7_267_534  # any number nobody else locks: one dispatcher sweeps at a time
 
 # No worker's lane: whoever died or was stopped at one of those may still hold its lock.
 OWN_LANE: Final = -1
@@ -134,7 +133,7 @@ class Dispatcher:
         Raises: DatabaseError when PostgreSQL is away. What else goes wrong is logged, step by step, and
         then no heartbeat is written: /readyz says that the dispatcher is late.
         """
-        with locks.held(_LOCK) as is_ours:
+        with locks.held(locks.SWEEPING) as is_ours:
             if not is_ours:
                 return False
             steps = [

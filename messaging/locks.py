@@ -2,8 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 from django.db import InterfaceError, OperationalError, connection
+
+# Whom each number stands for. A lane of a broadcast is a pair: the broadcast's number and the lane's.
+SWEEPING: Final = 7_267_534  # one dispatcher at a time
+AUDITING: Final = 7_267_535  # one check of the invariants
+APPLYING_REPORTS: Final = 7_267_536  # one worker at the inbox
+LOOKING_UP: Final = 7_267_537  # beside a provider's number: one worker asks it
 
 
 @contextmanager

@@ -23,8 +23,6 @@ from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
 
-_LOCK: Final = 7_267_535  # beside a provider: nobody else locks a pair with this number
-
 AT_ONCE: Final = 10  # questions to one carrier, however many messages it takes at once
 
 _UNKNOWN: Final = (
@@ -113,7 +111,7 @@ def look_up(*, provider: str) -> bool:
     asked = providers.by_name(provider)
     if asked is None or not asked.lookup:
         return False
-    with locks.held(crc32(provider.encode()) - 2**31, _LOCK) as is_ours:
+    with locks.held(crc32(provider.encode()) - 2**31, locks.LOOKING_UP) as is_ours:
         return is_ours and _look_up(asked)
 
 

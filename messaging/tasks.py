@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from functools import cached_property
 from math import inf
-from typing import Any, Final
+from typing import Any
 from uuid import UUID, uuid4
 
 from celery import Task, current_app, shared_task, signals
@@ -20,8 +20,6 @@ from messaging import delivery, heartbeats, invariants, locks, lookups, reports
 from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
-
-_APPLYING: Final = 7_267_536  # a lock that nobody else takes
 
 
 class BrokerAway(Exception):
@@ -99,8 +97,6 @@ class _Broker:
 
 _broker = _Broker()
 
-_AUDIT_LOCK: Final = 7_267_535  # any number nobody else locks: one audit at a time
-
 
 @shared_task(name="messaging.drain")
 def drain(queue_id: str, lane: int) -> None:
@@ -117,7 +113,7 @@ def apply_reports() -> None:
 
     Of several at once one works and all others end, else a burst of reports would take every worker.
     """
-    with locks.held(_APPLYING) as is_ours:
+    with locks.held(locks.APPLYING_REPORTS) as is_ours:
         is_more_left = is_ours and reports.apply()
     if is_more_left:  # published once the lock is free for whoever takes it
         _try_publishing(apply_reports)
@@ -133,7 +129,7 @@ def look_up(provider: str) -> None:
 @shared_task(name="messaging.check_invariants")
 def check_invariants() -> None:
     """Ask what must be true of messages and credits; a sign of life is given only where it is."""
-    with locks.held(_AUDIT_LOCK) as is_ours:
+    with locks.held(locks.AUDITING) as is_ours:
         if is_ours and not invariants.watch():
             heartbeats.beat(heartbeats.AUDIT)
 

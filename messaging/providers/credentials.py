@@ -1,5 +1,6 @@
 """Provider URLs: one line of SMS_PROVIDERS, read without ever repeating its secrets."""
 
+import base64
 import ipaddress
 import math
 import re
@@ -28,6 +29,12 @@ class Credential:
     def tokens(self) -> tuple[str, ...]:
         """Return the tokens a callback may be signed with, the current one first."""
         return tuple(token for token in (self.token, self.previous_token) if token)
+
+    @property
+    def basic_login(self) -> str:
+        """Return the Authorization header of a carrier that takes account and token (RFC 7617)."""
+        login = f"{self.account}:{self.token}".encode()
+        return f"Basic {base64.b64encode(login).decode()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from zlib import crc32
 
 from django.db import connection
 
-from messaging import lookups, reports
+from messaging import locks, lookups, reports
 from messaging.models import Message
 from tests.messaging import factories
 from tests.messaging.test_lookups import NAME, ONE, carrier, found, send
@@ -45,7 +45,7 @@ def test_of_two_who_ask_one_provider_one_asks(acme, carrier, send, transactional
     other = connection.copy()
     with other.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_advisory_lock(%s, %s)", [crc32(NAME.encode()) - 2**31, lookups._LOCK]
+            "SELECT pg_advisory_lock(%s, %s)", [crc32(NAME.encode()) - 2**31, locks.LOOKING_UP]
         )
     try:
         assert not lookups.look_up(provider=NAME)

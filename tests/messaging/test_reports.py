@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from billing import ledger
 from contacts.models import Suppression
-from messaging import delivery, leases, reports, tasks
+from messaging import delivery, leases, locks, reports, tasks
 from messaging.leases import Lease
 from messaging.models import Broadcast, DeliveryReport, Message, MessageEvent
 from messaging.providers.callbacks import Report
@@ -352,7 +352,7 @@ def test_of_two_who_apply_the_inbox_one_works(sent, transactional_db):
     report(sent.pk, "DELIVERED")
     other = connection.copy()
     with other.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [tasks._APPLYING])
+        cursor.execute("SELECT pg_advisory_lock(%s)", [locks.APPLYING_REPORTS])
     try:
         tasks.apply_reports()
         assert status_of(sent) == "SENT"

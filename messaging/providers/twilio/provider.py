@@ -85,7 +85,7 @@ class Twilio(HTTPProvider):
             ("MessagingServiceSid", messaging_service) if messaging_service else ("From", sender)
         )
         self._headers = {
-            "Authorization": _basic(credential),
+            "Authorization": credential.basic_login,
             "Content-Type": "application/x-www-form-urlencoded",
         }
 
@@ -273,11 +273,6 @@ def _is_about(date: object, moment: datetime) -> bool:
         return False
     read = read if read.tzinfo else read.replace(tzinfo=UTC)
     return abs(read - moment) <= _AROUND
-
-
-def _basic(credential: Credential) -> str:
-    login = f"{credential.account}:{credential.token}".encode()
-    return f"Basic {base64.b64encode(login).decode()}"
 
 
 def _code(value: object) -> str:

@@ -95,7 +95,7 @@ class Vonage(HTTPProvider):
         self._sender = sender.removeprefix("+")
         self._signature_secrets = signature_secrets
         self._headers = {
-            "Authorization": _basic(credential),
+            "Authorization": credential.basic_login,
             "Content-Type": "application/json",
         }
 
@@ -274,11 +274,6 @@ def _blamed(answer: Mapping[str, object]) -> str:
     entries = listed if isinstance(listed, list) else []
     names = {str(entry.get("name")) for entry in entries if isinstance(entry, dict)}
     return names.pop() if len(names) == 1 else ""
-
-
-def _basic(credential: Credential) -> str:
-    login = f"{credential.account}:{credential.token}".encode()
-    return f"Basic {base64.b64encode(login).decode()}"
 
 
 def _base64url(data: bytes) -> str:
