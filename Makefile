@@ -29,7 +29,7 @@ lint: .venv/development  ## Check format, habits, types, the direction of import
 	.venv/bin/ruff check .
 	.venv/bin/mypy .
 	.venv/bin/lint-imports
-	.venv/bin/djlint --quiet --check --lint templates
+	.venv/bin/djlint --check --lint templates
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
