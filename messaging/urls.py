@@ -2,14 +2,15 @@
 
 from django.urls import path
 
-from messaging import views, webhooks
+from messaging import webhooks
+from messaging.views import following, sending
 
 urlpatterns = [
-    path("messages/sms/all", views.SendToAllView.as_view(), name="send-to-all"),
-    path("messages/queues/<uuid:queue_id>", views.QueueView.as_view(), name="queue"),
-    path("messages/queues/<uuid:queue_id>/pause", views.PauseView.as_view(), name="pause"),
-    path("messages/queues/<uuid:queue_id>/resume", views.ResumeView.as_view(), name="resume"),
-    path("messages/queues/<uuid:queue_id>/cancel", views.CancelView.as_view(), name="cancel"),
+    path("messages/sms/all", sending.SendToAllView.as_view(), name="send-to-all"),
+    path("messages/queues/<uuid:queue_id>", following.QueueView.as_view(), name="queue"),
+    path("messages/queues/<uuid:queue_id>/pause", following.PauseView.as_view(), name="pause"),
+    path("messages/queues/<uuid:queue_id>/resume", following.ResumeView.as_view(), name="resume"),
+    path("messages/queues/<uuid:queue_id>/cancel", following.CancelView.as_view(), name="cancel"),
     path("providers/<slug:slug>/reports", webhooks.ReportsView.as_view(), name="reports"),
     path("providers/<slug:slug>/inbound", webhooks.InboundView.as_view(), name="inbound"),
 ]

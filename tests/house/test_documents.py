@@ -18,7 +18,7 @@ from config import demo, parts
 from messaging.models import Broadcast, Message, Skip
 from messaging.providers.registry import PROVIDERS
 from messaging.sandbox.behaviour import MAGIC
-from messaging.serializers import BroadcastSerializer
+from messaging.serializers.following import BroadcastSerializer
 from tests.house import source
 from tests.people import ClientOf
 

@@ -1,0 +1,1 @@
+"""What the API answers about sending, following and single messages."""
