@@ -75,6 +75,23 @@ class Organization(Row):
             " carries an Idempotency-Key. 0 turns this off."
         ),
     )
+    approval_above = models.PositiveIntegerField(
+        _("recipients above which a second member approves"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "A broadcast to more people waits until another member who may approve broadcasts has seen"
+            " it. Empty: no approval is needed."
+        ),
+    )
+    confirm_above = models.PositiveIntegerField(
+        _("recipients above which their number is typed"),
+        default=1000,
+        db_default=1000,
+        help_text=_(
+            "Before a broadcast to more people leaves the admin, whoever sends it types how many they are."
+        ),
+    )
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     class Meta:

@@ -12,7 +12,15 @@ from accounts.models import Member, Organization
 from accounts.roles import Right
 
 OWN_SETTINGS: Final = frozenset(
-    {"name", "email", "country", "allowed_countries", "repeat_guard_seconds"}
+    {
+        "name",
+        "email",
+        "country",
+        "allowed_countries",
+        "repeat_guard_seconds",
+        "approval_above",
+        "confirm_above",
+    }
 )
 """What an owner may change; the rest, which decides over fraud and money, is the platform's."""
 

@@ -39,6 +39,17 @@ class Broadcast(Row):
         ERROR_RATE = "error_rate", _("Too many failures")
         NO_PROGRESS = "no_progress", _("Workers end without progress")
 
+    class AudienceKind(models.TextChoices):
+        ALL = "all", _("All contacts")
+        CONTACTS = "contacts", _("Numbers of a request")
+        TAGS = "tags", _("Contacts with a tag")
+        SELECTION = "selection", _("Contacts chosen in the admin")
+        RESEND = "resend", _("Messages of another broadcast, once more")
+
+    class Resent(models.TextChoices):
+        FAILED = "FAILED", _("Failed and undelivered messages")
+        UNKNOWN = "UNKNOWN", _("Messages of unknown outcome")
+
     # The id is made in Python before the INSERT: at once the outbox row, the Celery task's id and `queueId`.
     organization = models.ForeignKey(
         Organization,
@@ -55,6 +66,26 @@ class Broadcast(Row):
     text = models.TextField(_("text"))
     kind = models.CharField(_("type"), max_length=8, choices=Kind, default=Kind.SMS)
     country = models.CharField(_("country of national numbers"), max_length=2, blank=True)
+    audience_kind = models.CharField(
+        _("to whom"),
+        max_length=10,
+        choices=AudienceKind,
+        default=AudienceKind.ALL,
+        db_default=AudienceKind.ALL,
+    )
+    # Whose messages it sends once more, and which of them.
+    resends = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,  # the constraint's index begins with it
+        related_name="resent_by",
+        verbose_name=_("sends once more what was of"),
+    )
+    resent = models.CharField(
+        _("what is sent once more"), max_length=8, choices=Resent, blank=True, db_default=""
+    )
     encoding = models.CharField(_("encoding"), max_length=8)
     segments = models.PositiveSmallIntegerField(_("segments a message"))
     status = models.CharField(_("status"), max_length=24, choices=Status)
@@ -123,6 +154,12 @@ class Broadcast(Row):
                 ),
                 name="messaging_broadcast_counters_add_up",
             ),
+            # What failed of a broadcast is sent once more once, and so is what is unknown.
+            models.UniqueConstraint(
+                fields=["resends", "resent"],
+                condition=Q(resends__isnull=False),
+                name="messaging_broadcast_resent_once",
+            ),
         ]
         indexes = [
             # The list of an organization's broadcasts, newest first.
@@ -160,6 +197,46 @@ class Broadcast(Row):
     def progress(self) -> float:
         """The share of messages that is past handing over, from 0 to 1."""
         return 1 - self.waiting / self.messages_total if self.messages_total else 1.0
+
+
+class Approval(Row):
+    """A broadcast above the organization's approval size: another member lets it go, or does not."""
+
+    class Decision(models.TextChoices):
+        APPROVED = "APPROVED", _("Approved")  # the broadcast runs
+        REJECTED = "REJECTED", _("Rejected")  # it is canceled
+
+    broadcast = models.OneToOneField(
+        Broadcast, on_delete=models.PROTECT, related_name="approval", verbose_name=_("broadcast")
+    )
+    decision = models.CharField(_("decision"), max_length=10, choices=Decision, blank=True)
+    member = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("decided by"),
+    )
+    decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("approval")
+        verbose_name_plural = _("approvals")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(decision="", member=None, decided_at=None)
+                | Q(
+                    decision__in=["APPROVED", "REJECTED"],
+                    member__isnull=False,
+                    decided_at__isnull=False,
+                ),
+                name="messaging_approval_decided_by_somebody",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.broadcast_id} {self.decision}"
 
 
 class IdempotencyKey(Row):
