@@ -15,7 +15,7 @@ demo: .venv/runtime  ## Send one broadcast, watch all of it being delivered, sto
 	@exec .venv/bin/python manage.py up --demo
 
 test: .venv/development  ## Run the tests (ARGS="-k terms" passes options to pytest)
-	@exec .venv/bin/python -m pytest --ignore=tests/faults $(ARGS)
+	@exec .venv/bin/python -m pytest -n auto --dist loadfile --ignore=tests/faults $(ARGS)
 
 test-faults: .venv/development  ## Kill, pause and cut off everything: the failure catalogue, about 30 minutes
 	@exec .venv/bin/python -m pytest --durations=15 tests/faults $(ARGS)

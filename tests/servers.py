@@ -92,9 +92,10 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Start them once: pytest-xdist's workers inherit the controller's environment."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        return
+    """Start them: with `-n`, a pair for each of pytest-xdist's workers, which so share nothing."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    if not is_worker and getattr(early_config.known_args_namespace, "numprocesses", None):
+        return  # it hands tests out and runs none
     signal.signal(signal.SIGTERM, _end)
     servers = Servers()
     early_config.add_cleanup(servers.stop)  # after Ctrl-C too, and where settings do not load

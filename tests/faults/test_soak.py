@@ -36,7 +36,8 @@ class Soak:
         self.chance = random.Random(seed)
         self.houses = [stack.house(contacts=500, credits_=10**9) for _ in range(3)]
         self.sent: list[tuple[House, UUID]] = []
-        self.memory: list[tuple[float, float]] = []  # minutes, MB
+        self.minutes: list[float] = []
+        self.memory: dict[str, list[float]] = {part.name: [] for part in stack.ours}  # MB
         self.longest_idle = 0.0
         self.faults: list[Callable[[], object]] = [
             self.kill_a_child,
@@ -71,7 +72,9 @@ class Soak:
             self.sent.append((house, answer.queue_id))
 
     def measure(self, minute: float) -> None:
-        self.memory.append((minute, sum(map(_memory, self.stack.ours)) / 2**20))
+        self.minutes.append(minute)
+        for part in self.stack.ours:
+            self.memory[part.name].append(_memory(part) / 2**20)
         with contextlib.suppress(Exception):  # the database is away, on purpose
             [(seconds,)] = self.stack.sql(_IDLE)
             self.longest_idle = max(self.longest_idle, float(seconds or 0))
@@ -102,11 +105,13 @@ class Soak:
                 self.send()
                 time.sleep(2)
 
-    def growth(self) -> float:
-        """Return by how many MB a minute the processes grew, once they had warmed up."""
-        later = self.memory[len(self.memory) // 3 :]
-        minutes, sizes = zip(*later, strict=True)
-        return statistics.linear_regression(minutes, sizes).slope
+    def growth(self) -> dict[str, float]:
+        """Return by how many MB a minute each part grew, once it had warmed up."""
+        later = slice(len(self.minutes) // 3, None)
+        return {
+            name: statistics.linear_regression(self.minutes[later], sizes[later]).slope
+            for name, sizes in self.memory.items()
+        }
 
 
 def _memory(part: Part) -> int:
@@ -130,7 +135,10 @@ def test_faults_every_twenty_seconds_for_half_an_hour(own_stack, request):
         list(pool.map(lambda sent: sent[0].wait_until_sent(sent[1], seconds=900), soak.sent))
     growth = soak.growth()
     figure(f"soak of {minutes:g} minutes, broadcasts accepted", len(soak.sent), "as it comes")
-    figure(f"soak of {minutes:g} minutes, memory, MB a minute", f"{growth:.2f}", "1")
+    for name, mb in growth.items():
+        figure(f"soak of {minutes:g} minutes, memory of the {name}, MB a minute", f"{mb:.2f}", "")
+    whole = sum(growth.values())
+    figure(f"soak of {minutes:g} minutes, memory of all, MB a minute", f"{whole:.2f}", "1")
     figure("soak, longest idle in transaction, seconds", f"{soak.longest_idle:.2f}", "1")
-    assert growth < MOST_GROWTH
+    assert whole < MOST_GROWTH
     assert soak.longest_idle <= LONGEST_IDLE
