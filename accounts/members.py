@@ -62,15 +62,18 @@ def change(
         raise NotYourself(
             _("You cannot change your own role or switch yourself off. Ask another owner.")
         )
+    # Who a member is, is personal; what he may do, is not.
+    before = Member.objects.select_for_update().values("role", "is_active").get(pk=member.pk)
     member.save(update_fields=[*changed, "updated_at"])
     if not member.is_active:
         sessions.end_all(member=member)
+    after = {"role": member.role, "is_active": member.is_active}
     audit.record(
         act="member.changed",
         subject=member,
         member=by,
         organization=member.organization,
-        details={"fields": changed, "role": member.role, "is_active": member.is_active},
+        details={"fields": changed, **audit.change(before=before, after=after)},
         address=address,
     )
 

@@ -22,7 +22,12 @@ OWN_SETTINGS: Final = frozenset(
         "confirm_above",
     }
 )
-"""What an owner may change; the rest, which decides over fraud and money, is the platform's."""
+"""What an owner may change."""
+
+PLATFORM_SETTINGS: Final = frozenset({"status", "allows_special_numbers"})
+"""What decides over fraud and money, and is the platform's to change."""
+
+_PERSONAL: Final = frozenset({"email"})  # of these the trail tells only that they changed
 
 
 @transaction.atomic
@@ -58,12 +63,15 @@ def change(
             raise roles.RoleMissing(roles.platform_only())
     if not fields:
         return
+    told = sorted(set(fields) - _PERSONAL)
+    before = Organization.objects.select_for_update().values(*told).get(pk=organization.pk)
     organization.save(update_fields=[*fields, "updated_at"])
+    after = {name: getattr(organization, name) for name in told}
     audit.record(
         act="organization.changed",
         subject=organization,
         member=by,
         organization=organization,
-        details={"fields": sorted(fields), "status": organization.status},
+        details={"fields": sorted(fields), **audit.change(before=before, after=after)},
         address=address,
     )

@@ -74,6 +74,16 @@ PLATFORM_RIGHTS: Final = frozenset(
 )
 """What a platform superuser may do. None of it is done for an organization: he sends nothing."""
 
+NOT_BY_KEY: Final = frozenset(
+    {
+        Right.MANAGE_MEMBERS,
+        Right.MANAGE_KEYS,
+        Right.MANAGE_ORGANIZATION,
+        Right.APPROVE_BROADCASTS,
+    }
+)
+"""What takes a person: whoever finds a key in a program must not get more keys by it, nor approve."""
+
 _SEE: Final = frozenset({Right.READ, Right.SEE_ALL})
 _VIEW: Final = {"view": _SEE}
 
@@ -90,6 +100,10 @@ ADMIN: Final[dict[str, dict[str, frozenset[Right]]]] = {
         "change": frozenset({Right.MANAGE_ORGANIZATIONS, Right.MANAGE_ORGANIZATION}),
     },
     "accounts.member": _managed_by(Right.MANAGE_MEMBERS, without="delete"),
+    "accounts.apikey": {
+        "view": frozenset({Right.MANAGE_KEYS, Right.SEE_ALL}),
+        "add": frozenset({Right.MANAGE_KEYS}),
+    },
     "accounts.terms": _managed_by(Right.PUBLISH_TERMS, without="delete"),
     "accounts.termsacceptance": _VIEW,
     "accounts.auditentry": _VIEW,
@@ -101,9 +115,13 @@ ADMIN: Final[dict[str, dict[str, frozenset[Right]]]] = {
         "delete": frozenset({Right.LIFT_SUPPRESSIONS}),
     },
     "contacts.numberreading": _VIEW,
+    "contacts.importjob": {**_VIEW, "add": frozenset({Right.MANAGE_CONTACTS})},
     "billing.creditaccount": _VIEW,  # credits come in by a grant, whose page asks for its own right
     "billing.ledgerentry": _VIEW,
     "billing.rate": _managed_by(Right.SET_RATES),
+    "billing.spendingcap": _managed_by(
+        Right.MANAGE_ORGANIZATIONS, Right.MANAGE_ORGANIZATION, without="delete"
+    ),
     "messaging.broadcast": _VIEW,
     "messaging.message": _VIEW,
     "messaging.skip": _VIEW,
@@ -124,9 +142,11 @@ def may(member: Member, right: Right) -> bool:
     """Return whether the member, as he and his organization were read, may do this.
 
     Nobody may do anything who is switched off, whose organization is suspended, or whose password
-    somebody else knows.
+    somebody else knows. An API key may what its member may, but for `NOT_BY_KEY`.
     """
     if not member.is_admitted or member.has_one_time_password:
+        return False
+    if member.acts_by_key is not None and right in NOT_BY_KEY:
         return False
     rights = PLATFORM_RIGHTS if member.is_superuser else RIGHTS.get(member.role, frozenset())
     return right in rights
@@ -149,6 +169,8 @@ def require(member: Member, right: Right) -> None:
                 "You signed in with a one-time password. Change it first, then sign in with the new one."
             )
         )
+    if right in NOT_BY_KEY:
+        require_person(member)
     if member.is_superuser:
         raise RoleMissing(no_organization())
     if right not in RIGHTS[Role.OWNER]:
@@ -159,6 +181,17 @@ def require(member: Member, right: Right) -> None:
         )
         % {"role": Role(member.role).label, "right": right.label}
     )
+
+
+def require_person(member: Member) -> None:
+    """Pass when the member acts himself, and not a program with a key of his.
+
+    Raises: RoleMissing.
+    """
+    if member.acts_by_key is not None:
+        raise RoleMissing(
+            gettext("An API key may not do this. Sign in with your e-mail address and password.")
+        )
 
 
 def platform_only() -> str:

@@ -1,4 +1,4 @@
-"""The wire's shapes of sign-in, members, terms and organizations."""
+"""The wire's shapes of sign-in, members, terms, organizations and keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from accounts import terms
 from accounts.doors.fields import MomentField, StrictCharField
-from accounts.models import Member, Organization, Terms, TermsAcceptance
+from accounts.models import ApiKey, Member, Organization, Terms, TermsAcceptance
 
 
 class SignIn(serializers.Serializer[Any]):
@@ -161,3 +161,53 @@ class OrganizationDetail(serializers.ModelSerializer[Organization]):
         if self.acceptance is None:
             return None
         return MomentField().to_representation(self.acceptance.created_at)
+
+
+class NewApiKey(serializers.Serializer[Any]):
+    """What the key is called: the program that uses it."""
+
+    name = StrictCharField(max_length=100)
+
+
+class ApiKeyOnList(serializers.ModelSerializer[ApiKey]):
+    """One key of the organization: how it begins, and whether it is still served."""
+
+    key = serializers.SerializerMethodField()
+    organizationId = serializers.UUIDField(source="organization_id")  # noqa: N815
+    memberId = serializers.UUIDField(source="member_id")  # noqa: N815
+    isActive = serializers.BooleanField(source="is_active")  # noqa: N815
+    lastUsedAt = MomentField(source="last_used_at", allow_null=True)  # noqa: N815
+    createdAt = MomentField(source="created_at")  # noqa: N815
+    updatedAt = MomentField(source="updated_at")  # noqa: N815
+
+    class Meta:
+        model = ApiKey
+        fields = [
+            "id",
+            "key",
+            "name",
+            "organizationId",
+            "memberId",
+            "isActive",
+            "lastUsedAt",
+            "createdAt",
+            "updatedAt",
+        ]
+        read_only_fields = fields
+
+    def get_key(self, key: ApiKey) -> str:
+        return f"{key.prefix}…"
+
+
+class ApiKeyShownOnce(ApiKeyOnList):
+    """The new key, whole. It is shown in this answer and never again."""
+
+    def get_key(self, key: ApiKey) -> str:  # noqa: ARG002 - the method field's signature
+        return str(self.context["written"])
+
+
+class ApiKeyEnded(serializers.Serializer[Any]):
+    """Which key was ended."""
+
+    message = serializers.CharField()
+    id = serializers.UUIDField()

@@ -83,8 +83,10 @@ def accept(
     """Keep that the member accepted this version, now, from this address, with this program.
 
     Raises: UnknownTerms when it is not the version in force; TermsAlreadyAccepted when the member
-    accepted it before. Of two at once one is kept and the other raises.
+    accepted it before; RoleMissing for a program with a key of his. Of two at once one is kept and the
+    other raises.
     """
+    roles.require_person(member)
     in_force = current()
     if in_force is None or in_force.version != version:
         raise UnknownTerms(

@@ -1,4 +1,4 @@
-"""The addresses of sign-in, terms and organizations, under /api/."""
+"""The addresses of sign-in, terms, organizations and keys, under /api/."""
 
 from django.urls import path
 
@@ -22,4 +22,6 @@ urlpatterns = [
         views.AcceptOrganizationTermsView.as_view(),
         name="organization-accept-terms",
     ),
+    path("api-keys", views.ApiKeysView.as_view(), name="api-keys"),
+    path("api-keys/<uuid:key_id>", views.ApiKeyView.as_view(), name="api-key"),
 ]

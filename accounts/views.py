@@ -1,24 +1,28 @@
-"""The API's doors of sign-in, terms and organizations."""
+"""The API's doors of sign-in, terms, organizations and keys."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
+from rest_framework import status
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import serializers, sessions, terms
+from accounts import api_keys, serializers, sessions, terms
+from accounts.authentication import BearerToken
 from accounts.doors.addresses import address_of
 from accounts.doors.organization import for_org, member_of
+from accounts.doors.pagination import Pages
 from accounts.doors.schema import BODY, refusals
-from accounts.doors.views import OrganizationView, validated
-from accounts.models import Organization
+from accounts.doors.views import OrganizationView, listed, validated
+from accounts.models import ApiKey, Organization
 from accounts.roles import Right
 
 _SIGN_IN_THROTTLED = (
@@ -85,6 +89,7 @@ class RefreshView(PublicView):
 
 
 class LogoutView(APIView):
+    authentication_classes = [BearerToken]  # a key has no session that could end
     permission_classes = [IsAuthenticated]
 
     @extend_schema(
@@ -107,6 +112,7 @@ class LogoutView(APIView):
 
 
 class ChangePasswordView(APIView):
+    authentication_classes = [BearerToken]  # whoever finds a key must not take the account by it
     permission_classes = [IsAuthenticated]
 
     @extend_schema(
@@ -242,6 +248,57 @@ class AcceptOrganizationTermsView(OrganizationView):
         fields = validated(request, serializers.AcceptOrganizationTerms)
         _accept(request, field="termsVersion", version=fields["termsVersion"])
         return Response(_organization(request, organization_id))
+
+
+class ApiKeysView(OrganizationView):
+    right = Right.MANAGE_KEYS
+    pagination_class = Pages
+
+    @extend_schema(
+        operation_id="listApiKeys",
+        tags=["API keys"],
+        summary="The keys of your organization",
+        description="Newest first, those that were ended too. `key` is only how a key begins.",
+        responses={200: serializers.ApiKeyOnList(many=True), **refusals(400, 401, 403, 429)},
+    )
+    def get(self, request: Request) -> Response:
+        return listed(request, for_org(request, ApiKey), serializers.ApiKeyOnList)
+
+    @extend_schema(
+        operation_id="addApiKey",
+        tags=["API keys"],
+        summary="Make a key for a program",
+        description=(
+            "The program sends it as the header `api-key`, and may do what you may, but for managing "
+            "keys, members and settings, approving broadcasts, accepting terms and changing passwords. "
+            "It ends when you are switched off. The whole key is shown only in this answer."
+        ),
+        request=serializers.NewApiKey,
+        responses={201: serializers.ApiKeyShownOnce, **refusals(*BODY, 401, 403, 429)},
+    )
+    def post(self, request: Request) -> Response:
+        key = ApiKey(**validated(request, serializers.NewApiKey))
+        written = api_keys.add(key=key, by=member_of(request), address=address_of(request))
+        shown = serializers.ApiKeyShownOnce(key, context={"written": written}).data
+        answer = Response(shown, status=status.HTTP_201_CREATED)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+
+class ApiKeyView(OrganizationView):
+    right = Right.MANAGE_KEYS
+
+    @extend_schema(
+        operation_id="endApiKey",
+        tags=["API keys"],
+        summary="End a key",
+        description="It is refused from now on. Its row stays, with `isActive` false.",
+        responses={200: serializers.ApiKeyEnded, **refusals(401, 403, 404, 429)},
+    )
+    def delete(self, request: Request, key_id: UUID) -> Response:
+        key = get_object_or_404(for_org(request, ApiKey), pk=key_id)
+        api_keys.end(key=key, by=member_of(request), address=address_of(request))
+        return Response({"message": _("The key is ended: nothing is served to it."), "id": key.pk})
 
 
 def _accept(request: Request, *, field: str, version: str) -> None:

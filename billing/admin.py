@@ -1,14 +1,16 @@
-"""The admin's pages about credits: balances, the ledger, granting, prices."""
+"""The admin's pages about credits: balances, the ledger, granting, prices, spending caps."""
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import uuid4
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Case, F, QuerySet, Value, When
+from django.db.models.functions import Now, TruncDay
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -16,7 +18,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.decorators import action
+from unfold.decorators import action, display
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelect2Widget,
@@ -28,8 +30,8 @@ from accounts.doors.addresses import address_of
 from accounts.doors.admin import Evidence, OrganizationAdmin, OwnAutocompleteFilter, PeriodFilter
 from accounts.doors.organization import member_of
 from accounts.models import Organization
-from billing import ledger, rates
-from billing.models import CreditAccount, LedgerEntry, Rate
+from billing import caps, ledger, rates
+from billing.models import CreditAccount, LedgerEntry, Rate, SpendingCap
 
 
 class GrantForm(forms.Form):
@@ -233,3 +235,44 @@ class RateAdmin(OrganizationAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Rate]) -> None:
         for rate in queryset:
             self.delete_model(request, rate)
+
+
+@admin.register(SpendingCap)
+class SpendingCapAdmin(OrganizationAdmin):
+    """What may be spent a day and a minute: an owner sets his organization's, the platform anybody's."""
+
+    list_display = ("organization", "per_day", "today", "per_minute")
+    list_filter = (("organization", OwnAutocompleteFilter),)
+    list_select_related = ("organization",)
+    search_fields = ("organization__name",)
+    fields = ("organization", "per_day", "per_minute", "today")
+    readonly_fields = ("today",)
+    autocomplete_fields = ("organization",)
+    ordering = ("organization__name", "id")
+    sortable_by = ()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Whoever has an organization sets its one cap once, and changes that from then on."""
+        own = SpendingCap.objects.filter(organization=member_of(request).organization_id)
+        return super().has_add_permission(request) and not own.exists()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SpendingCap]:
+        caps_of: QuerySet[SpendingCap] = super().get_queryset(request)
+        counted = Case(
+            When(day=TruncDay(Now(), tzinfo=UTC), then=F("taken_in_day")), default=Value(0)
+        )
+        return caps_of.annotate(counted_today=counted)
+
+    @display(description=_("accepted today (UTC)"))
+    def today(self, cap: SpendingCap) -> int:
+        counted: int = getattr(cap, "counted_today", 0)  # a new row was not read by our query
+        return counted
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: SpendingCap,
+        form: forms.ModelForm[SpendingCap],  # noqa: ARG002 - Django's signature
+        change: bool,  # noqa: ARG002, FBT001 - Django's signature
+    ) -> None:
+        caps.save(cap=obj, member=member_of(request), address=address_of(request))

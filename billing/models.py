@@ -1,4 +1,4 @@
-"""Rows of what it costs: an organization's balance, every movement of it, and prices."""
+"""Rows of what it costs: an organization's balance, every movement of it, its caps, and prices."""
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -130,6 +130,60 @@ class LedgerEntry(Row):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount}"
+
+
+class SpendingCap(Row):
+    """What one organization may spend in a day and in a minute, and what it has. `billing.caps` counts."""
+
+    organization = models.OneToOneField(
+        Organization,
+        on_delete=models.PROTECT,
+        related_name="spending_cap",
+        verbose_name=_("organization"),
+        error_messages={
+            "unique": _("This organization has a spending cap already. Change that one.")
+        },
+    )
+    per_day = models.PositiveBigIntegerField(
+        _("credits a day"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(10**12)],
+        help_text=_("What may be accepted from midnight to midnight, UTC. Empty: no cap."),
+    )
+    per_minute = models.PositiveBigIntegerField(
+        _("credits a minute"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(10**12)],
+        help_text=_(
+            "What may be accepted within one minute of the clock. A broadcast that costs more is never"
+            " accepted. Empty: no cap."
+        ),
+    )
+    # The last day and minute in which something was accepted, and how much. Both in UTC.
+    day = models.DateTimeField(_("day counted"), null=True, editable=False)
+    taken_in_day = models.PositiveBigIntegerField(
+        _("accepted that day"), default=0, db_default=0, editable=False
+    )
+    minute = models.DateTimeField(_("minute counted"), null=True, editable=False)
+    taken_in_minute = models.PositiveBigIntegerField(
+        _("accepted that minute"), default=0, db_default=0, editable=False
+    )
+
+    class Meta:
+        verbose_name = _("spending cap")
+        verbose_name_plural = _("spending caps")
+        constraints = [
+            models.CheckConstraint(
+                condition=(Q(per_day=None) | Q(per_day__gte=1))
+                & (Q(per_minute=None) | Q(per_minute__gte=1)),
+                name="billing_spendingcap_positive",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.organization)
 
 
 class Rate(Row):

@@ -45,12 +45,14 @@ def save(*, rate: Rate, member: Member, address: str | None = None) -> None:
     Raises: RoleMissing when the member may not set rates.
     """
     roles.require(member, roles.Right.SET_RATES)
+    before = Rate.objects.filter(pk=rate.pk).values("country", "credits_per_segment").first()
     rate.save()
+    after = {"country": rate.country, "credits_per_segment": rate.credits_per_segment}
     audit.record(
         act="rate.saved",
         subject=rate,
         member=member,
-        details={"country": rate.country, "credits_per_segment": rate.credits_per_segment},
+        details=audit.change(before=before or {}, after=after),
         address=address,
     )
 

@@ -19,11 +19,22 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from accounts import roles, sessions, terms
+from accounts import api_keys, authentication, roles, sessions, terms
 from accounts.doors import parsers
+from accounts.doors.fields import written
 from accounts.doors.schema import phrase
-from billing import ledger
-from messaging import broadcasts, idempotency, run_control, webhooks
+from billing import caps, ledger
+from contacts import directory, suppressions, tags
+from contacts.imports import jobs as imports
+from contacts.imports import limits, mapping
+from messaging import (
+    broadcasts,
+    confirmations,
+    idempotency,
+    orders,
+    run_control,
+    webhooks,
+)
 from messaging.providers.callbacks import InvalidReport
 
 log = logging.getLogger(__name__)
@@ -34,6 +45,8 @@ TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     exceptions.NotAuthenticated: (401, "1002"),
     sessions.TokenExpired: (401, "1009"),
     sessions.InvalidToken: (401, "1008"),
+    api_keys.InvalidKey: (401, "1008"),
+    authentication.TwoCredentials: (401, "1008"),
     exceptions.AuthenticationFailed: (401, "1008"),
     roles.RoleMissing: (403, "1003"),
     webhooks.NotSigned: (403, "1003"),
@@ -48,20 +61,33 @@ TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     RequestDataTooBig: (413, "4042"),
     exceptions.UnsupportedMediaType: (415, "4041"),
     exceptions.MethodNotAllowed: (405, "4040"),
+    directory.ContactNotFound: (404, "2000"),
+    directory.DuplicatePhone: (409, "2003"),
+    directory.InvalidPhone: (400, "2004"),
+    suppressions.InvalidRecipient: (400, "2004"),
+    tags.TagNotFound: (404, "1005"),
+    tags.TagNameTaken: (400, "4000"),
+    limits.FormatNotRead: (400, "2011"),
+    limits.FileTooLarge: (400, "2012"),
+    mapping.MappingNotUsable: (400, "2013"),
+    imports.ImportRunning: (409, "2014"),
     exceptions.NotFound: (404, "1005"),
     Http404: (404, "1005"),
-    broadcasts.TextNotAllowed: (400, "4000"),
-    broadcasts.KindNotCarried: (400, "4001"),
-    broadcasts.CountryNotAllowed: (400, "4002"),
-    broadcasts.TextTooLong: (400, "4003"),
-    broadcasts.AudienceTooLarge: (400, "4004"),
+    orders.TextNotAllowed: (400, "4000"),
+    orders.MomentNotAllowed: (400, "4000"),
+    orders.KindNotCarried: (400, "4001"),
+    orders.CountryNotAllowed: (400, "4002"),
+    orders.TextTooLong: (400, "4003"),
+    orders.AudienceTooLarge: (400, "4004"),
     idempotency.InvalidKey: (400, "4000"),
     idempotency.KeyStillRunning: (409, "4010"),
     idempotency.KeyUsedForAnother: (422, "4011"),
     idempotency.SentJustNow: (409, "4014"),
+    confirmations.ConfirmationVoid: (409, "4012"),
     run_control.StateDoesNotAllow: (409, "4013"),
     ledger.InsufficientCredits: (402, "3001"),
-    broadcasts.ContactsKeepChanging: (503, "4090"),
+    caps.SpendingCapReached: (402, "4020"),
+    orders.ContactsKeepChanging: (503, "4090"),
     broadcasts.AcceptanceUnknown: (503, "4090"),
     InvalidReport: (400, "4000"),
     exceptions.ParseError: (400, "4000"),
@@ -81,7 +107,8 @@ _told_at: Final[dict[str, float]] = {}  # the last reason for a 503 that was log
 # Where a library's own words do not say what to do next.
 MESSAGES: Final[dict[type[Exception], Any]] = {
     exceptions.NotAuthenticated: gettext_lazy(
-        "Sign in first, and send the access token as: Authorization: Bearer <token>."
+        "Sign in first, and send the access token as: Authorization: Bearer <token>. "
+        "A program sends its key as: api-key: <key>."
     ),
     exceptions.MethodNotAllowed: gettext_lazy(
         "This address does not take this method. /api/docs lists the methods of each."
@@ -100,10 +127,17 @@ MESSAGES: Final[dict[type[Exception], Any]] = {
 
 # Which field of the request a domain error is about.
 FIELDS: Final[dict[type[Exception], str]] = {
-    broadcasts.TextNotAllowed: "message",
-    broadcasts.TextTooLong: "message",
-    broadcasts.KindNotCarried: "type",
-    broadcasts.CountryNotAllowed: "country",
+    orders.TextNotAllowed: "message",
+    orders.TextTooLong: "message",
+    orders.KindNotCarried: "type",
+    orders.CountryNotAllowed: "country",
+    orders.MomentNotAllowed: "scheduledAt",
+    directory.InvalidPhone: "phone",
+    suppressions.InvalidRecipient: "recipient",
+    tags.TagNameTaken: "name",
+    limits.FormatNotRead: "file",
+    limits.FileTooLarge: "file",
+    mapping.MappingNotUsable: "fieldMapping",
 }
 
 
@@ -131,6 +165,8 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
             "available": error.available,
             "shortfall": error.shortfall,
         }
+    elif isinstance(error, caps.SpendingCapReached):
+        extras = {"resetsAt": error.resets_at and written(error.resets_at)}
     elif isinstance(error, DatabaseError | InterfaceError):
         tell_unavailable(error)
     response = Response(_body(status, code, message, **extras), status=status)

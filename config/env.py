@@ -118,6 +118,7 @@ class Environment:
     jwt_signing_key: str
     jwt_signing_key_fallbacks: list[str]
     audit_key: str
+    audit_key_fallbacks: list[str]
     sms_providers: list[str]
     stop_keywords: tuple[str, ...]
     sending: bool
@@ -299,6 +300,7 @@ def read() -> Environment:
         jwt_signing_key=_key("JWT_SIGNING_KEY", state, production=production),
         jwt_signing_key_fallbacks=_text("JWT_SIGNING_KEY_FALLBACKS").split(),
         audit_key=_key("AUDIT_KEY", state, production=production),
+        audit_key_fallbacks=_text("AUDIT_KEY_FALLBACKS").split(),
         sms_providers=providers,
         stop_keywords=tuple(
             word.strip() for word in _text("STOP_KEYWORDS").split(",") if word.strip()

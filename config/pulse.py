@@ -7,6 +7,10 @@ socket there is not even that. Without this, sixteen requests would hang, and th
 
 One connection alone may be dead while the server is well, as behind a proxy that lost the way: so
 PostgreSQL is silent only when a fresh connection, too, gets no answer.
+
+A fresh one that is let in and then not answered waits in a pooler. It may be full, and then the statements
+under way are those that get on: requests are refused, and no statement is cut that a living server could
+still be at.
 """
 
 import logging
@@ -28,6 +32,9 @@ log = logging.getLogger(__name__)
 
 ASK_EVERY: Final = 1.0  # seconds
 PATIENCE: Final = 3  # seconds that one connection may take to be opened, and then to answer
+LONGEST: Final = (
+    330  # seconds: the longest statement there is, accepting a broadcast, and some more
+)
 
 
 class Pulse:
@@ -37,6 +44,10 @@ class Pulse:
         self.is_silent = False
         # Every thread has its own; a closed one is forgotten by itself.
         self._open: weakref.WeakSet[psycopg.Connection] = weakref.WeakSet()
+        # Since when a statement was seen under way without a pause, while nobody was answered.
+        self._seen: weakref.WeakKeyDictionary[psycopg.Connection, float] = (
+            weakref.WeakKeyDictionary()
+        )
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -53,8 +64,10 @@ class Pulse:
         parameters = parameters | {"connect_timeout": PATIENCE}
         in_vain = 0  # connections one after the other that got no answer
         while True:
+            is_let_in = False
             try:
                 with closing(psycopg.connect(**parameters, autocommit=True)) as connection:
+                    is_let_in = True
                     while True:
                         self._ask(connection)
                         self._hear()
@@ -63,7 +76,7 @@ class Pulse:
             except (TimeoutError, psycopg.errors.ConnectionTimeout):
                 in_vain += 1
                 if in_vain > 1:
-                    self._miss()
+                    self._miss(may_be_full=is_let_in)
                 continue  # at once, over a fresh one
             except psycopg.Error:
                 in_vain = 0
@@ -95,22 +108,26 @@ class Pulse:
         if self.is_silent:
             log.warning("database_answers_again")
         self.is_silent = False
+        self._seen.clear()
 
-    def _miss(self) -> None:
+    def _miss(self, *, may_be_full: bool) -> None:
         if not self.is_silent:
             log.error("database_is_silent")
         self.is_silent = True
-        self._cut()
+        self._cut(older_than=LONGEST if may_be_full else 0)
 
-    def _cut(self) -> None:
-        """Break off what waits for an answer: its thread gets the error of a lost connection."""
+    def _cut(self, *, older_than: float) -> None:
+        """Break off what waits for an answer that long: its thread gets the error of a lost connection."""
+        now = time.monotonic()
         with self._lock:
-            waiting = [
+            active = [
                 connection
                 for connection in self._open
                 if connection.info.transaction_status == TransactionStatus.ACTIVE
             ]
-        for connection in waiting:
+        seen = {connection: self._seen.get(connection, now) for connection in active}
+        self._seen = weakref.WeakKeyDictionary(seen)
+        for connection in (one for one, since in seen.items() if now - since >= older_than):
             with (
                 suppress(OSError, psycopg.Error),  # closed meanwhile
                 socket.socket(fileno=os.dup(connection.fileno())) as link,

@@ -155,10 +155,14 @@ RATE_LIMIT = ENVIRONMENT.rate_limit
 TIMINGS = ENVIRONMENT.timings
 FAILPOINTS = ENVIRONMENT.failpoints
 AUDIT_KEY = ENVIRONMENT.audit_key
+AUDIT_KEY_FALLBACKS = ENVIRONMENT.audit_key_fallbacks
 
 # --- the API --------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerToken"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.BearerToken",
+        "accounts.authentication.KeyHeader",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["accounts.doors.parsers.StrictJSONParser"],
@@ -198,6 +202,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    # Fields of one name with other choices, and of other names with the same.
+    "ENUM_NAME_OVERRIDES": {
+        "MessageTypeEnum": "messaging.models.Kind",
+        "MessageStatusEnum": "messaging.serializers.messages.SHOWN",
+        "BroadcastStatusEnum": "messaging.models.Broadcast.Status",
+        "ContactStatusEnum": "contacts.models.Contact.Status",
+    },
 }
 
 # --- sign-in --------------------------------------------------------------------------------------

@@ -16,8 +16,10 @@ urlpatterns = [
     path("readyz", health.ready, name="readyz"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
-    path("api/", include("accounts.urls")),
     path("api/", include("messaging.urls")),
+    path("api/", include("accounts.urls")),
+    path("api/", include("contacts.urls")),
+    path("api/", include("billing.urls")),
     re_path(r"^api(?:/.*)?$", api_errors.unknown_route),
     path(settings.ADMIN_PATH, admin.site.urls),
 ]

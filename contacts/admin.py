@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, TextFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminColorInputWidget, UnfoldAdminTextInputWidget
 
 from accounts.doors.addresses import address_of
@@ -31,7 +31,7 @@ from accounts.doors.admin import (
 )
 from accounts.doors.labels import label
 from accounts.doors.organization import member_of
-from contacts import directory, phone_numbers, suppressions
+from contacts import directory, import_admin, phone_numbers, suppressions, tags
 from contacts.models import Contact, ContactQuerySet, NumberReading, Suppression, Tag
 
 REMOVED_AT_ONCE: Final = 1_000
@@ -97,6 +97,7 @@ class ContactAdmin(DeletedAlone, OrganizationAdmin):
     search_help_text = _("A number or its beginning, or the beginnings of names or of an e-mail.")
     autocomplete_fields = ("organization", "tags")
     actions = ("delete_selected",)
+    actions_list: tuple[str, ...] = ("import_contacts",)
     fieldsets = (
         (None, {"fields": ("organization", ("name", "last_name"), ("phone", "country"), "status")}),
         (_("More"), {"fields": ("email", "birth_date", "tags")}),
@@ -143,6 +144,13 @@ class ContactAdmin(DeletedAlone, OrganizationAdmin):
     def status_label(self, contact: Contact) -> tuple[str, str]:
         return contact.status, contact.get_status_display()
 
+    def has_import_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002 - unfold's signature
+        return import_admin.may_import(request)
+
+    @action(permissions=["import"], description=_("Import"), url_path="import", icon="upload_file")
+    def import_contacts(self, request: HttpRequest) -> HttpResponse:  # noqa: ARG002 - unfold's signature
+        return redirect("admin:contacts_importjob_upload")
+
     @admin.action(permissions=["delete"], description=_("Delete the selected contacts"))
     def delete_selected(
         self, request: HttpRequest, queryset: QuerySet[Contact]
@@ -158,11 +166,15 @@ class ContactAdmin(DeletedAlone, OrganizationAdmin):
             return None
         return actions.delete_selected(self, request, queryset)
 
-    def delete_model(self, request: HttpRequest, obj: Contact) -> None:  # noqa: ARG002 - Django's signature
-        directory.remove(contacts=Contact.objects.filter(pk=obj.pk))
+    def delete_model(self, request: HttpRequest, obj: Contact) -> None:
+        self.delete_queryset(request, Contact.objects.filter(pk=obj.pk))
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Contact]) -> None:  # noqa: ARG002 - Django's signature
-        directory.remove(contacts=Contact.objects.filter(pk__in=queryset.order_by().values("pk")))
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Contact]) -> None:
+        directory.remove(
+            contacts=Contact.objects.filter(pk__in=queryset.order_by().values("pk")),
+            by=member_of(request),
+            address=address_of(request),
+        )
 
     def save_model(
         self,
@@ -171,8 +183,16 @@ class ContactAdmin(DeletedAlone, OrganizationAdmin):
         form: Any,
         change: bool,  # noqa: FBT001 - Django's signature
     ) -> None:
-        super().save_model(request, obj, form, change)
-        if not {"phone", "country"} & set(form.changed_data):
+        """Keep what the API would refuse, a number that is none or another's, and warn of it."""
+        who: dict[str, Any] = {"by": member_of(request), "address": address_of(request)}
+        changed = set(form.changed_data)
+        carried = form.cleaned_data["tags"] if "tags" in changed else None
+        if change:
+            fields = changed - {"tags"}
+            directory.change(contact=obj, fields=fields, tags=carried, takes_doubtful=True, **who)
+        else:
+            directory.add(contact=obj, tags=carried or (), takes_doubtful=True, **who)
+        if not {"phone", "country"} & changed:
             return
         if obj.refusal:
             self.message_user(request, _why_not(obj), messages.WARNING)
@@ -219,6 +239,26 @@ class TagAdmin(DeletedAlone, OrganizationAdmin):
     ordering = ("name", "id")
     autocomplete_fields = ("organization",)
     fields = ("organization", "name", "description", "color")
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Any,
+        form: Any,
+        change: bool,  # noqa: FBT001 - Django's signature
+    ) -> None:
+        by, address = member_of(request), address_of(request)
+        if change:
+            tags.change(tag=obj, fields=form.changed_data, by=by, address=address)
+        else:
+            tags.add(tag=obj, by=by, address=address)
+
+    def delete_model(self, request: HttpRequest, obj: Tag) -> None:
+        tags.remove(tag=obj, by=member_of(request), address=address_of(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Tag]) -> None:
+        for tag in queryset:
+            self.delete_model(request, tag)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "color":

@@ -16,6 +16,12 @@ from django.utils.translation import gettext_lazy as _
 from accounts import countries
 from accounts.models import Organization, Row
 from contacts import phone_numbers, words
+from contacts.import_rows import (  # noqa: F401 - Django finds an app's models here
+    ImportChunk,
+    ImportJob,
+    ImportKey,
+    UntakenRow,
+)
 
 SEARCHED: Final = ("name", "last_name", "email")
 """The columns of a contact whose words are searched."""
@@ -156,12 +162,24 @@ class Contact(Row):
                 condition=Q(deleted_at=None) & ~Q(refusal=""),
                 name="contacts_contact_refused",
             ),
+            # The few of a rare origin or country. Entries are alike, so a million take 7 MB; of a country
+            # alone, one look for each origin (skip scan). The many are found in their order, above.
+            models.Index(
+                fields=["organization", "origin", "region"],
+                condition=Q(deleted_at=None),
+                name="contacts_contact_kinds",
+            ),
             # Search by the beginnings of words: `directory.find`.
             GinIndex(words.vector(*SEARCHED), name="contacts_contact_words"),
         ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.last_name}".strip() or self.e164 or self.phone
+
+    @property
+    def country_shown(self) -> str:
+        """The country of the number; of one that cannot be read, the contact's own."""
+        return self.region or self.country
 
     @classmethod
     def from_db(cls, *args: Any, **kwargs: Any) -> Self:
@@ -187,28 +205,26 @@ class Contact(Row):
         Rows written in sets (`bulk_create`, COPY) bring the reading along themselves.
         """
         fields = None if update_fields is None else set(update_fields)
-        is_written = fields is None or fields & {
-            "phone",
-            "country",
-            "organization",
-            "organization_id",
-        }
-        if is_written and self._as_read != self._as_written():
-            self._read_number()
+        if fields is None or fields & {"phone", "country", "organization", "organization_id"}:
+            self.read_number()
             if fields is not None:
                 fields |= {"e164", "region", "read_as", "refusal"}
         super().save(*args, update_fields=fields, **kwargs)
 
-    def _as_written(self) -> tuple[Any, ...]:
-        """Return what a reading depends on, without fetching what the query left out."""
-        return tuple(self.__dict__.get(name) for name in ("phone", "country", "organization_id"))
-
-    def _read_number(self) -> None:
+    def read_number(self) -> bool:
+        """Read the number where it, its country or the organization changed. Return whether it was."""
+        if self._as_read == self._as_written():
+            return False
         reading, self.read_as = phone_numbers.read_contact(
             self.phone, self.country, self.organization.country
         )
         self.e164, self.region, self.refusal = reading.e164, reading.region, reading.refusal
         self._as_read = self._as_written()
+        return True
+
+    def _as_written(self) -> tuple[Any, ...]:
+        """Return what a reading depends on, without fetching what the query left out."""
+        return tuple(self.__dict__.get(name) for name in ("phone", "country", "organization_id"))
 
 
 class Suppression(Row):

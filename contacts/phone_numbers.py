@@ -47,8 +47,16 @@ _NOT_ONE_NUMBER: Final = re.compile(r"/.*/|[0-9]{5}\.0\s*$|\S[\t\r\n]+\S", re.DO
 _INVISIBLE: Final = frozenset(
     "\xad\u200b\u200c\u200d\u200e\u200f\u202a\u202c\u202d\u2060\u2066\u2068\u2069\ufeff"
 )
-# Mexico dropped these prefixes in 2019; address books and messengers still write them.
-_RETIRED_PREFIX: Final = {52: re.compile(r"(?:1|01|044|045)([2-9][0-9]{9})")}
+# What address books, messengers and carriers still write, and how it is written today. Mexico dropped
+# prefixes in 2019; Brazil's mobiles have a ninth digit since 2016.
+_RETIRED: Final = {
+    52: (re.compile(r"(?:1|01|044|045)([2-9][0-9]{9})"), r"\1"),
+    55: (re.compile(r"([1-9]{2})([689][0-9]{7})"), r"\g<1>9\2"),
+}
+# A mobile of Argentina is written with a 9 or without, and both are valid. No two telephones differ in it
+# alone, and of these only mobiles take texts, which are sent to the number with the 9.
+_ARGENTINA: Final = 54
+_GEOGRAPHIC: Final = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 
 
 class UnsupportedCountry(ValueError):
@@ -115,6 +123,23 @@ def country_of(text: str) -> str:
     return region
 
 
+def countries_of(text: str) -> tuple[str, ...]:
+    """Return the countries that are meant by two letters, or that share a calling code: `1` are 25.
+
+    Raises: UnsupportedCountry.
+    """
+    country = country_of(text)
+    if country == text.strip().upper():
+        return (country,)
+    code = phonenumbers.country_code_for_region(country)
+    return tuple(phonenumbers.region_codes_for_country_code(code))
+
+
+def calling_code_of(country: str) -> str:
+    """Return the digits after the `+` of a country's numbers; nothing for what is no country."""
+    return str(phonenumbers.country_code_for_region(country) or "")
+
+
 def beginning(text: str, country: str) -> str:
     """Return how the E.164 begins of numbers that are written as the text is, in full or in part.
 
@@ -142,12 +167,22 @@ def meanings(text: str, country: str) -> list[str]:
     return list(dict.fromkeys(reading.e164 for reading in readings if reading.e164))
 
 
+def spellings(e164: str) -> list[str]:
+    """Return how a number may stand in what was sent: as `read` has it, then as it had it before.
+
+    Until 0.1.0 Argentine mobiles were two numbers, with the 9 and without.
+    """
+    return [e164, f"+54{e164[4:]}"] if e164.startswith("+549") else [e164]
+
+
 def beginnings(text: str, country: str) -> list[str]:
     """Return how numbers in E.164 may begin that a number, or its beginning, means as it is typed."""
     plain = _plain(text)
     if not plain:
         return []
     given = [beginning(text, country), f"+{plain.lstrip('+')}", *meanings(text, country)]
+    # The beginning of an Argentine mobile without its 9.
+    given += [f"+549{one[3:]}" for one in given if re.match(r"\+54[1-8]", one)]
     return list(dict.fromkeys(one for one in given if one))
 
 
@@ -192,10 +227,9 @@ def _read(plain: str, country: str) -> Reading:
         return _INVALID
     kind = phonenumbers.number_type(parsed)
     if kind == PhoneNumberType.UNKNOWN:  # as `is_valid_number` judges; the kind is needed anyway
-        written = phonenumbers.national_significant_number(parsed)
-        retired = _RETIRED_PREFIX.get(parsed.country_code or 0)
-        known = retired.fullmatch(written) if retired else None
-        return _read(f"+{parsed.country_code}{known[1]}", NOWHERE) if known else _INVALID
+        return _read_retired(parsed)
+    if parsed.country_code == _ARGENTINA and kind in _GEOGRAPHIC:
+        return _read(f"+549{phonenumbers.national_significant_number(parsed)}", NOWHERE)
     e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     region = phonenumbers.region_code_for_number(parsed)
     if region is None or len(e164) > 16:  # fifteen digits and the sign are all that E.164 has
@@ -203,3 +237,10 @@ def _read(plain: str, country: str) -> Reading:
     if region == _NO_COUNTRY:
         return Reading(e164, "", UNSUPPORTED)
     return Reading(e164, region, UNSUPPORTED if kind in _UNSUPPORTED_KINDS else "")
+
+
+def _read_retired(parsed: phonenumbers.PhoneNumber) -> Reading:
+    """Return the reading of a number that is valid no more, as it is written today."""
+    pattern, today = _RETIRED.get(parsed.country_code or 0, (None, ""))
+    known = pattern and pattern.fullmatch(phonenumbers.national_significant_number(parsed))
+    return _read(f"+{parsed.country_code}{known.expand(today)}", NOWHERE) if known else _INVALID

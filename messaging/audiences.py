@@ -1,53 +1,270 @@
-"""Who gets a broadcast and who is skipped, and why: one SQL statement accounts for every contact."""
+"""Audiences: whom a broadcast is aimed at, each as the SQL that puts its people in their order.
 
-import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+`classification` then says who of them gets a message, and who is skipped and why.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.core.exceptions import EmptyResultSet
+from django.db.models import QuerySet
 
-from billing import rates
+from accounts.models import Organization
+from contacts import phone_numbers, tags
+from contacts.models import Contact
+from contacts.phone_numbers import Reading
+from messaging.models import Broadcast, Message
 
+Kind = Broadcast.AudienceKind
+Resent = Broadcast.Resent
 
-@dataclass(frozen=True, slots=True)
-class Everyone:
-    """Every contact of the organization that is not deleted."""
+_STATUSES: Final = {
+    Resent.FAILED: [Message.Status.FAILED, Message.Status.UNDELIVERED],
+    Resent.UNKNOWN: [Message.Status.UNKNOWN],
+}
 
-    name = "all"
-    condition = "TRUE"
-
-
-Audience = Everyone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What decides about each contact of one broadcast."""
-
-    organization_id: UUID
-    countries: Sequence[str]  # national numbers are read with these, the first valid reading counts
-    allowed_countries: Collection[str] | None  # that it may be sent to; None: every country
-    allows_special_numbers: bool
-    segments: int  # of the text
+_PLACEHOLDER: Final = re.compile("%%|%s")
 
 
 @dataclass(frozen=True, slots=True)
-class Classified:
-    """What became of an audience: as many messages and skips as there are contacts in it."""
+class Source:
+    """CTEs whose last, `numbered`, has a row for each of an audience, and their parameters.
 
-    recipients: int = 0
-    credits: int = 0
-    fingerprint: int = 0  # bit_xor of the hashed recipients
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    unread: int = (
-        0  # contacts whose number has no reading yet; the caller must read them and repeat
-    )
+    Its columns: place, contact_id, phone, status, e164, region, refusal, and `unread` where a contact's
+    number was not read yet with a country in force. No contact stands in it twice.
+    """
+
+    ctes: str
+    parameters: Mapping[str, Any]
+    is_small: bool = False  # a thousand rows at most: opt-outs are better looked up one by one
+
+
+class _OfContacts:
+    """Contacts that are not deleted, in the order in which they were created."""
+
+    reads_contacts: ClassVar = True  # so their numbers are read with the countries in force before
+
+    def condition(self) -> tuple[str, Mapping[str, Any]]:
+        """Return which contacts `c` of the organization belong to it, as SQL with its parameters."""
+        raise NotImplementedError
+
+    def source(self, countries: Sequence[str]) -> Source:
+        """Return the contacts. `row_number` follows the index of their creation: nothing is sorted."""
+        condition, parameters = self.condition()
+        count = len(countries)
+        return Source(
+            f"""
+numbered AS (
+  SELECT row_number() OVER (ORDER BY c.created_at, c.id) AS place, c.id AS contact_id, c.phone,
+    c.status, {_read("e164", count)} AS e164, {_read("region", count)} AS region,
+    {_read("refusal", count)} AS refusal, {_unread(count)} AS unread
+  FROM contacts_contact c {"".join(_reading(position) for position in range(count))}
+  WHERE c.organization_id = %(organization_id)s AND c.deleted_at IS NULL AND {condition}
+)""",
+            {
+                **{f"country_{position}": country for position, country in enumerate(countries)},
+                **parameters,
+            },
+        )
+
+    def require_known(self, organization: Organization) -> None:
+        """Pass when all that it is named by is the organization's."""
 
     @property
-    def audience(self) -> int:
-        return self.recipients + sum(self.skipped.values())
+    def columns(self) -> dict[str, Any]:
+        """What a broadcast keeps of it."""
+        return {"audience_kind": self.kind}
+
+    kind: ClassVar[Kind]
+
+    @property
+    def names(self) -> list[str]:
+        """What tells it from others of its kind, for those who compare requests."""
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Everyone(_OfContacts):
+    """Every contact of the organization that is not deleted."""
+
+    kind = Kind.ALL
+
+    def condition(self) -> tuple[str, Mapping[str, Any]]:
+        return "TRUE", {}
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged(_OfContacts):
+    """The contacts that carry any of the tags, each once."""
+
+    tag_ids: Sequence[UUID]
+    kind = Kind.TAGS
+
+    def condition(self) -> tuple[str, Mapping[str, Any]]:
+        return (
+            """EXISTS (SELECT FROM contacts_contact_tags t
+    WHERE t.contact_id = c.id AND t.tag_id = ANY(%(tag_ids)s))""",
+            {"tag_ids": list(self.tag_ids)},
+        )
+
+    def require_known(self, organization: Organization) -> None:
+        """Pass when every tag is the organization's. Raises: TagNotFound."""
+        tags.of(organization=organization, ids=self.tag_ids)
+
+    @property
+    def names(self) -> list[str]:
+        return sorted({str(tag_id) for tag_id in self.tag_ids})
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(_OfContacts):
+    """Contacts that somebody chose, as a query: some rows, or all of a filter. Others' never count."""
+
+    contacts: QuerySet[Contact]
+    kind = Kind.SELECTION
+
+    def condition(self) -> tuple[str, Mapping[str, Any]]:
+        try:
+            statement, values = self.contacts.order_by().values("pk").query.sql_with_params()
+        except EmptyResultSet:  # Django knows already that nobody is in it
+            return "FALSE", {}
+        parameters = {f"chosen_{number}": value for number, value in enumerate(values)}
+        given = iter(parameters)
+        named = _PLACEHOLDER.sub(
+            lambda found: "%%" if found[0] == "%%" else f"%({next(given)})s", statement
+        )
+        return f"c.id IN ({named})", parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Phone numbers as a request gives them, in its order; a contact's number is that contact's.
+
+    A number belongs to the contact that is kept with it, or that has the very same national text. Of
+    several the earliest that may be written to has it. A number that is given again is a duplicate.
+    """
+
+    numbers: Sequence[str]
+    kind: ClassVar = Kind.CONTACTS
+    reads_contacts: ClassVar = False
+
+    def source(self, countries: Sequence[str]) -> Source:
+        readings = [_first_valid(number, countries) for number in self.numbers]
+        return Source(
+            # Contacts are looked up by index, however many there are. Of a contact only the first row has
+            # its id: it is skipped once.
+            """
+given AS MATERIALIZED (
+  SELECT * FROM unnest(%(phones)s::text[], %(e164s)s::text[], %(regions)s::text[], %(refusals)s::text[])
+    WITH ORDINALITY AS given(phone, e164, region, refusal, place)
+),
+owned AS (
+  SELECT c.e164, c.id, c.status, c.created_at FROM contacts_contact c
+  WHERE c.organization_id = %(organization_id)s AND c.deleted_at IS NULL
+    AND c.e164 = ANY(%(e164s)s) AND c.e164 <> ''
+  UNION ALL
+  SELECT given.e164, c.id, c.status, c.created_at FROM given JOIN contacts_contact c USING (phone)
+  WHERE c.organization_id = %(organization_id)s AND c.deleted_at IS NULL
+    AND c.read_as <> '' AND c.phone = ANY(%(phones)s) AND given.e164 <> ''
+),
+owner AS (
+  SELECT DISTINCT ON (e164) e164, id, status FROM owned
+  ORDER BY e164, status <> 'ACTIVE', created_at, id
+),
+numbered AS (
+  SELECT given.place, given.phone, given.e164, given.region, given.refusal, owner.status,
+    CASE WHEN row_number() OVER (PARTITION BY owner.id ORDER BY given.place) = 1 THEN owner.id END
+      AS contact_id, FALSE AS unread
+  FROM given LEFT JOIN owner ON owner.e164 = given.e164
+)""",
+            {
+                "phones": list(self.numbers),
+                "e164s": [reading.e164 for reading in readings],
+                "regions": [reading.region for reading in readings],
+                "refusals": [reading.refusal for reading in readings],
+            },
+            is_small=True,
+        )
+
+    def require_known(self, organization: Organization) -> None:
+        """Pass: every number may be given."""
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        return {"audience_kind": self.kind}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The recipients of another broadcast's messages that failed, or whose outcome nobody knows.
+
+    They keep their numbers, and whether each may be written to is asked anew; a contact that was deleted
+    since counts as inactive. Who was written to again already, by a broadcast of either kind, is not in it.
+    """
+
+    broadcast_id: UUID
+    resent: Resent
+    kind: ClassVar = Kind.RESEND
+    reads_contacts: ClassVar = False
+
+    def source(self, countries: Sequence[str]) -> Source:  # noqa: ARG002 - the numbers were read when they were accepted
+        earlier = Broadcast.objects.filter(resends=self.broadcast_id)
+        return Source(
+            """
+numbered AS (
+  SELECT row_number() OVER (ORDER BY m.id) AS place, m.contact_id, m.recipient AS phone,
+    CASE WHEN m.contact_id IS NULL OR (c.id IS NOT NULL AND c.deleted_at IS NULL)
+      THEN c.status ELSE 'INACTIVE' END AS status,
+    m.recipient AS e164, m.country AS region, FALSE AS unread,
+    CASE WHEN c.e164 = m.recipient THEN c.refusal WHEN m.country = '' THEN 'unsupported_number' ELSE '' END
+      AS refusal
+  FROM messaging_message m LEFT JOIN contacts_contact c ON c.id = m.contact_id
+  WHERE m.organization_id = %(organization_id)s AND m.broadcast_id = %(again)s
+    AND m.status = ANY(%(statuses)s) AND NOT EXISTS (SELECT FROM messaging_message written
+      WHERE written.broadcast_id = ANY(%(earlier)s) AND written.recipient = m.recipient)
+)""",
+            {
+                "again": self.broadcast_id,
+                "statuses": _STATUSES[self.resent],
+                # As values: with a join PostgreSQL would read all messages there are.
+                "earlier": list(earlier.values_list("pk", flat=True)),
+            },
+        )
+
+    def require_known(self, organization: Organization) -> None:
+        """Pass: of another organization's broadcast it has nobody."""
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        return {
+            "audience_kind": self.kind,
+            "resends_id": self.broadcast_id,
+            "resent": self.resent,
+        }
+
+    @property
+    def names(self) -> list[str]:
+        return [str(self.broadcast_id), self.resent]
+
+
+Audience = Everyone | Tagged | Chosen | Numbers | Again
+
+
+def _first_valid(number: str, countries: Sequence[str]) -> Reading:
+    """Return the number's reading with the first country in which it is one."""
+    reading = phone_numbers.read(number, phone_numbers.NOWHERE)
+    for country in countries:
+        if reading.refusal != phone_numbers.INVALID:
+            break
+        reading = phone_numbers.read(number, country)
+    return reading
 
 
 def _reading(position: int) -> str:
@@ -86,124 +303,3 @@ def _unread(count: int) -> str:
         )
     any_missing = " OR ".join(f"({condition})" for condition in conditions)
     return f"c.read_as <> '' AND ({any_missing})" if conditions else "FALSE"
-
-
-def _classify(audience: Audience, count: int) -> str:
-    """Return the CTEs that give every contact of the audience its place, number and outcome.
-
-    `row_number` follows the index in which contacts stand as they were created, so nothing is sorted by
-    name or number. Duplicates are few: only numbers that occur twice are looked up again.
-    """
-    return f"""
-numbered AS (
-  SELECT row_number() OVER (ORDER BY c.created_at, c.id) AS place, c.id AS contact_id, c.phone,
-    c.status, {_read("e164", count)} AS e164, {_read("region", count)} AS region,
-    {_read("refusal", count)} AS refusal, {_unread(count)} AS unread
-  FROM contacts_contact c {"".join(_reading(position) for position in range(count))}
-  WHERE c.organization_id = %(organization_id)s AND c.deleted_at IS NULL AND {audience.condition}
-),
-judged AS MATERIALIZED (
-  SELECT place, contact_id, phone, e164, region,
-    CASE WHEN n.status = 'BLOCKED' THEN 'contact_blocked'
-      WHEN n.status = 'INACTIVE' THEN 'contact_inactive'
-      WHEN unread THEN 'unread'
-      WHEN e164 = '' THEN 'invalid_number'
-      WHEN refusal <> '' AND NOT %(allows_special_numbers)s THEN 'unsupported_number'
-      WHEN %(only_allowed)s AND region <> ALL(%(allowed_countries)s) THEN 'unsupported_country'
-      WHEN EXISTS (SELECT FROM contacts_suppression s
-        WHERE s.organization_id = %(organization_id)s AND s.recipient = n.e164) THEN 'opted_out'
-    END AS reason
-  FROM numbered n
-),
-repeated AS (
-  SELECT e164, min(place) AS place FROM judged WHERE reason IS NULL GROUP BY e164 HAVING count(*) > 1
-),
-outcome AS (
-  SELECT j.place, j.contact_id, j.phone, j.e164, j.region,
-    CASE WHEN j.reason IS NULL AND repeated.place < j.place THEN 'duplicate' ELSE j.reason END AS reason,
-    CASE WHEN j.reason IS NULL AND repeated.place < j.place THEN repeated.place END AS first_place
-  FROM judged j LEFT JOIN repeated ON repeated.e164 = j.e164
-)"""
-
-
-def _parameters(rules: Rules) -> dict[str, Any]:
-    return {
-        "organization_id": rules.organization_id,
-        "allows_special_numbers": rules.allows_special_numbers,
-        "only_allowed": rules.allowed_countries is not None,
-        "allowed_countries": sorted(rules.allowed_countries or ()),
-        "segments": rules.segments,
-        **{f"country_{position}": country for position, country in enumerate(rules.countries)},
-    }
-
-
-# Contacts that were just imported are not in PostgreSQL's statistics yet: it expects one row and joins by
-# nested loops, which takes 20 s for 12,000 contacts and for ever for a million. Hashing takes 0.1 s.
-_PLANNING: Final = "SET LOCAL enable_nestloop = off"
-
-
-def estimate(*, rules: Rules, audience: Audience) -> Classified:
-    """Return what would become of the audience at this moment; write nothing."""
-    statement = f"""
-WITH {_classify(audience, len(rules.countries))}
-SELECT count(*) FILTER (WHERE reason IS NULL),
-  coalesce(sum(%(segments)s * {rates.PRICE}) FILTER (WHERE reason IS NULL), 0)::bigint,
-  coalesce(bit_xor(hashtextextended(e164, 0)) FILTER (WHERE reason IS NULL), 0),
-  (SELECT coalesce(jsonb_object_agg(reason, number), '{{}}'::jsonb) FROM (
-    SELECT reason, count(*) AS number FROM outcome WHERE reason IS NOT NULL GROUP BY reason
-  ) left_out)
-FROM outcome {rates.join("outcome.region")}"""
-    with transaction.atomic():
-        return _classified(statement, _parameters(rules))
-
-
-def write(*, broadcast_id: UUID, rules: Rules, audience: Audience) -> Classified:
-    """Write a Message or a Skip for every contact of the audience, and return how many of which.
-
-    All of it is one statement that sees one moment. Messages stand in the order in which the contacts
-    were created. Where `unread` is not 0 the outcome is not to be kept.
-    """
-    statement = f"""
-WITH {_classify(audience, len(rules.countries))},
-messages AS (
-  INSERT INTO messaging_message
-    (id, organization_id, broadcast_id, contact_id, recipient, country, segments, credits)
-  SELECT uuidv7(), %(organization_id)s, %(broadcast_id)s, contact_id, e164, region, %(segments)s,
-    %(segments)s * price
-  FROM (
-    SELECT outcome.contact_id, outcome.e164, outcome.region, {rates.PRICE} AS price
-    FROM outcome {rates.join("outcome.region")}
-    WHERE outcome.reason IS NULL ORDER BY outcome.place
-  ) ordered
-  RETURNING recipient, credits
-),
-skips AS (
-  INSERT INTO messaging_skip (broadcast_id, contact_id, phone, reason, duplicate_of_id)
-  SELECT %(broadcast_id)s, skipped.contact_id, skipped.phone, skipped.reason, skipped.first_id
-  FROM (
-    SELECT outcome.contact_id, outcome.phone, outcome.reason, first.contact_id AS first_id
-    FROM outcome LEFT JOIN judged first ON first.place = outcome.first_place
-    WHERE outcome.reason IS NOT NULL ORDER BY outcome.place
-  ) skipped
-  RETURNING reason
-)
-SELECT recipients, credits, fingerprint, coalesce(reasons, '{{}}'::jsonb)
-FROM (
-  SELECT count(*) AS recipients, coalesce(sum(credits), 0)::bigint AS credits,
-    coalesce(bit_xor(hashtextextended(recipient, 0)), 0) AS fingerprint
-  FROM messages
-) written, (
-  SELECT jsonb_object_agg(reason, number) AS reasons
-  FROM (SELECT reason, count(*) AS number FROM skips GROUP BY reason) counted
-) left_out"""
-    return _classified(statement, _parameters(rules) | {"broadcast_id": broadcast_id})
-
-
-def _classified(statement: str, parameters: Mapping[str, Any]) -> Classified:
-    with connection.cursor() as cursor:
-        cursor.execute(_PLANNING)
-        cursor.execute(statement, parameters)
-        recipients, amount, fingerprint, skipped = cursor.fetchone()
-    reasons: dict[str, int] = json.loads(skipped)  # Django hands jsonb over as text
-    unread = reasons.pop("unread", 0)
-    return Classified(recipients, amount, fingerprint, reasons, unread)

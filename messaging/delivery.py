@@ -211,8 +211,17 @@ def _hand_over(
         return
     lane.known_providers.add(provider.name)
     failpoint("worker.after_mark", lane.text)
-    sendable = [message for message in window if message.id in marked]
-    answers = runner.run(_call(lane, provider, sendable, sessions))
+    outgoing = [
+        Outgoing(
+            id=message.id,
+            recipient=message.recipient,
+            callback_url=signing.callback_url(provider.slug, message.id),
+            again_at=marked[message.id],
+        )
+        for message in window
+        if message.id in marked
+    ]
+    answers = runner.run(_call(lane, provider, outgoing, sessions))
     failpoint("worker.after_http_ok", lane.text)
     turn.states[provider.name] = breaker.note(
         name=provider.name, answers=answers, state=turn.state, is_probe=turn.is_probe
@@ -295,22 +304,14 @@ class _Sessions:
 
 
 async def _call(
-    lane: _Lane, provider: Provider, messages: Sequence[Claimed], sessions: _Sessions
+    lane: _Lane, provider: Provider, messages: Sequence[Outgoing], sessions: _Sessions
 ) -> list[dict[UUID, Result]]:
     """Return what became of the messages of each request. No transaction is open while this runs."""
     http = sessions.of(provider)
-    outgoing = [
-        Outgoing(
-            id=message.id,
-            recipient=message.recipient,
-            callback_url=signing.callback_url(provider.slug, message.id),
-        )
-        for message in messages
-    ]
     size = provider.max_batch
     batches = [
-        Batch(messages=outgoing[start : start + size], text=lane.text, kind=lane.kind)
-        for start in range(0, len(outgoing), size)
+        Batch(messages=messages[start : start + size], text=lane.text, kind=lane.kind)
+        for start in range(0, len(messages), size)
     ]
     answers = await asyncio.gather(*(provider.send(batch, http) for batch in batches))
     return [dict(answer) for answer in answers]

@@ -12,6 +12,8 @@ from django.conf import settings
 from django.db import connection
 from psycopg.errors import UndefinedTable
 
+from accounts import seals
+from contacts.imports import jobs, working
 from messaging import (
     delivery,
     heartbeats,
@@ -21,6 +23,7 @@ from messaging import (
     lookups,
     reports,
     run_control,
+    scheduling,
     tasks,
 )
 from messaging.failpoints import failpoint
@@ -139,11 +142,14 @@ class Dispatcher:
             steps = [
                 run_control.cancel_suspended,
                 run_control.cancel_bite,
+                self._start_due,
                 _free_left_behind,
                 reports.apply,
                 self._wake_due,
                 self._wake_look_ups,
+                self._wake_imports,
                 self._wake_audit,
+                seals.seal,
                 self._send_canaries,
                 self._forget_old_keys,
             ]
@@ -170,6 +176,18 @@ class Dispatcher:
             if age >= heartbeats.WORKER_BEAT and not is_under_way:
                 self._publish(f"canary {queue}", partial(tasks.send_canary, queue))
         return False
+
+    def _start_due(self) -> bool:
+        """Start the broadcasts whose moment has come and wake them; return whether there may be more."""
+        started = scheduling.start_due()
+        for broadcast in started:
+            # Without broker or workers `_wake_due` finds it a moment later, and hands it over here.
+            if "delivery" not in self.untaken:
+                wake = partial(
+                    tasks.wake, broadcast.pk, messages=broadcast.messages_total, first=True
+                )
+                self._publish("wake", wake)
+        return len(started) == scheduling.BITE
 
     def _wake_due(self) -> bool:
         """Wake what nobody woke; return whether messages were handed over here instead."""
@@ -206,6 +224,14 @@ class Dispatcher:
             wake = partial(tasks.wake_look_up, provider)
             if "chores" in self.untaken or not self._publish(what, wake):
                 return lookups.look_up(provider=provider)
+        return False
+
+    def _wake_imports(self) -> bool:
+        """Have imports of contacts gone on with that nobody works on; without a worker one is, here."""
+        for job_id in jobs.left_behind(seconds=TIMINGS.wake_again):
+            wake = partial(tasks.wake_import, job_id)
+            if "chores" in self.untaken or not self._publish("import", wake):
+                return working.work(job_id=job_id)
         return False
 
     def _wake_audit(self) -> bool:

@@ -7,7 +7,9 @@ waits at the unique index until it is known how the first ended, and a refusal t
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -22,6 +24,8 @@ from messaging.models import Broadcast, IdempotencyKey
 KEPT: Final = 24 * 3600  # seconds
 BITE: Final = 50_000  # keys forgotten in one transaction
 PATIENCE: Final = 5  # seconds a twin waits for the first, by `lock_timeout`
+SHORT_PATIENCE: Final = 2  # where half of this process's threads wait already
+_PLACES: Final = threading.BoundedSemaphore(4)  # half of the threads that a web process has
 
 _VALID: Final = re.compile(r"(?=.*[^ ])[ -~]{1,255}")  # ASCII, and something of it visible
 
@@ -153,7 +157,8 @@ def claim(*, organization_id: UUID, once: Once, queue_id: UUID) -> None:
     """Bind the key to the broadcast, in the transaction that goes on to write it.
 
     A twin waits here for up to five seconds until the first is committed, and then hears what came of
-    it; where the first was refused, the twin is carried out.
+    it; where the first was refused, the twin is carried out. While half the threads of this process wait
+    so, further twins wait for two seconds: one client's must not keep all others from being served.
 
     Raises: CarriedOutBefore, KeyUsedForAnother, KeyStillRunning.
     """
@@ -168,7 +173,7 @@ def claim(*, organization_id: UUID, once: Once, queue_id: UUID) -> None:
 
 
 def claim_text(
-    *, organization_id: UUID, queue_id: UUID, seconds: int, is_meant: bool, what: Mapping[str, str]
+    *, organization_id: UUID, queue_id: UUID, seconds: int, is_meant: bool, what: Mapping[str, Any]
 ) -> None:
     """Note what the organization is about to send, in the transaction that goes on to write it.
 
@@ -209,7 +214,7 @@ def _still_running() -> KeyStillRunning:
     return KeyStillRunning(
         _(
             "The same is being accepted at this moment. Send it again in a few seconds, with the same"
-            " Idempotency-Key: a request that was carried out is answered as it was then."
+            " Idempotency-Key or confirmToken: what was carried out is answered as it was then."
         )
     )
 
@@ -233,13 +238,30 @@ def _insert(
         "queue_id": queue_id,
     }
     try:
-        with connection.cursor() as cursor:
+        with _waiting(), connection.cursor() as cursor:
             cursor.execute(statement, row | parameters)
             return cursor.fetchone() is not None
     except OperationalError as error:
         if isinstance(error.__cause__, errors.LockNotAvailable):
             raise _Waited from error
         raise
+
+
+@contextmanager
+def _waiting() -> Iterator[None]:
+    """Have the statement wait for its twin as long as anybody may who would keep the others waiting."""
+    has_place = _PLACES.acquire(blocking=False)
+    try:
+        if has_place:
+            yield
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, TRUE)", [f"{SHORT_PATIENCE}s"])
+            yield
+            cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+    finally:
+        if has_place:
+            _PLACES.release()
 
 
 def forget_old() -> bool:

@@ -3,8 +3,8 @@
 import json
 import logging
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -45,7 +45,12 @@ class _Sender:
     """Who wrote, as far as the carrier's words tell, and who had written to them."""
 
     number: str  # E.164; empty where the sender is no number
-    organization_ids: Sequence[UUID] = ()
+    # Who had written, by the number as it stood in their messages.
+    writers: Mapping[str, Sequence[UUID]] = field(default_factory=dict)
+
+    @property
+    def organization_ids(self) -> frozenset[UUID]:
+        return frozenset().union(*self.writers.values())
 
 
 def take(*, provider: str, messages: Sequence[Inbound]) -> None:
@@ -80,14 +85,18 @@ def _take(cursor: CursorWrapper, provider: str, message: Inbound) -> None:
     )
     if not cursor.rowcount:
         return
-    if effect == Effect.STOP:
-        suppressions.add_from_keyword(
-            recipient=sender.number, organization_ids=sender.organization_ids
-        )
-    elif effect == Effect.START:
-        suppressions.lift_from_keyword(
-            recipient=sender.number, organization_ids=sender.organization_ids
-        )
+    for number in sorted({sender.number, *sender.writers} if sender.writers else ()):
+        if effect == Effect.STOP:
+            suppressions.add_from_keyword(
+                recipient=number, organization_ids=sender.organization_ids
+            )
+        elif effect == Effect.START:
+            suppressions.lift_from_keyword(
+                recipient=number, organization_ids=sender.organization_ids
+            )
+    if effect == Effect.STOP and not sender.writers:
+        # Mostly a stranger's. But where a carrier writes numbers in another way, nobody else notices.
+        log.warning("inbound_stop_for_nobody", extra={"provider": provider})
     log.info(
         "inbound_message",
         extra={
@@ -111,13 +120,16 @@ def _sender(cursor: CursorWrapper, provider: str, message: Inbound, *, writers: 
     numbers = _meanings(message)
     if not numbers:
         return _Sender("")
+    spellings = {number: phone_numbers.spellings(number) for number in numbers}
     found: dict[str, list[UUID]] = {}
     if writers:
-        cursor.execute(_WRITERS, [numbers, provider])
+        cursor.execute(_WRITERS, [[one for all_ in spellings.values() for one in all_], provider])
         for recipient, organization_id in cursor.fetchall():
             found.setdefault(recipient, []).append(organization_id)
-    number = next((number for number in numbers if number in found), numbers[0])
-    return _Sender(number, found.get(number, ()))
+    number = next(
+        (one for one in numbers if not found.keys().isdisjoint(spellings[one])), numbers[0]
+    )
+    return _Sender(number, {one: found[one] for one in spellings[number] if one in found})
 
 
 def _meanings(message: Inbound) -> list[str]:

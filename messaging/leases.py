@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -38,7 +39,7 @@ WHERE m.id = ANY(%(ids)s) AND m.lease_token = %(token)s AND m.status = 'SENDING'
   AND NOT EXISTS (SELECT FROM contacts_suppression s
     WHERE s.organization_id = m.organization_id AND s.recipient = m.recipient)
   AND NOT EXISTS (SELECT FROM contacts_contact c WHERE c.id = m.contact_id AND c.status = 'BLOCKED')
-RETURNING m.id
+RETURNING m.id, CASE WHEN old.expires_at IS NOT NULL THEN m.submit_started_at END
 """
 
 _OURS_UNMARKED: Final = """
@@ -106,15 +107,16 @@ def claim(lease: Lease, *, most: int, countries: Collection[str] = ()) -> list[C
 
 def mark(
     lease: Lease, ids: list[UUID], *, provider: str, is_new_provider: bool = True
-) -> set[UUID]:
+) -> dict[UUID, datetime | None]:
     """Return the messages that may be sent now, to this provider; their mark is committed.
 
-    What must not be sent any more has ended, and what only has to wait is put back.
+    With the moment of the mark, where it is not a message's first. What must not be sent any more has
+    ended, and what only has to wait is put back.
     """
     ours: dict[str, Any] = {"ids": ids, "token": lease.token}
     with journeys.of_broadcast(lease.queue_id, lease=lease.token) as journey:
         if journey is None:
-            return set()
+            return {}
         journey.cursor.execute(
             _MARK,
             {
@@ -124,7 +126,7 @@ def mark(
                 "margin": TIMINGS.margin,
             },
         )
-        marked = {row[0] for row in journey.cursor.fetchall()}
+        marked = dict(journey.cursor.fetchall())
         if marked and is_new_provider:
             journey.provider = provider
         if len(marked) < len(ids):

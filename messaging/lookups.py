@@ -54,7 +54,9 @@ FROM (
   ORDER BY look_up_at LIMIT {AT_ONCE} FOR UPDATE SKIP LOCKED
 ) due, messaging_broadcast b
 WHERE m.id = due.id AND b.id = m.broadcast_id
-RETURNING m.id, m.recipient, b.text, m.submit_started_at
+RETURNING m.id, m.recipient, b.text, m.submit_started_at, CASE WHEN EXISTS (
+  SELECT FROM messaging_messageevent e WHERE e.message_id = m.id AND e.kind = 'PUT_BACK'
+) THEN m.submit_started_at END
 """
 
 _ASK_LATER: Final = """

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from messaging import journeys
 from messaging.failpoints import failpoint
 from messaging.journeys import Charge, Journey, Status
 from messaging.models import DeliveryReport, Message, MessageEvent
+from messaging.providers import references
 from messaging.providers.callbacks import Report
 from messaging.timings import TIMINGS
 
@@ -76,8 +78,9 @@ ORDER BY r.due_at, r.id LIMIT %(bite)s
 
 _OPEN: Final = """
 SELECT r.id, r.status, r.code, r.reason, r.provider_message_id, r.opts_out, r.looked_up,
-  NOT r.looked_up AND r.created_at < m.submit_started_at AND EXISTS (
-    SELECT FROM messaging_messageevent e WHERE e.message_id = m.id AND e.kind = 'PUT_BACK'),
+  NOT r.looked_up AND r.created_at < m.submit_started_at, CASE WHEN EXISTS (
+    SELECT FROM messaging_messageevent e WHERE e.message_id = m.id AND e.kind = 'PUT_BACK'
+  ) THEN m.submit_started_at END,
   m.id, m.status, m.recipient
 FROM unnest(%s::uuid[], %s::uuid[]) AS pair(report_id, message_id)
 JOIN messaging_deliveryreport r ON r.id = pair.report_id
@@ -128,10 +131,22 @@ class _Open:
     provider_message_id: str
     opts_out: bool
     looked_up: bool
-    is_of_an_earlier_attempt: bool  # one that never left; the message was handed over again since
+    was_here_before: bool  # the message was handed over, for the last time
+    again_at: datetime | None  # when that was, where it was not the first
     message_id: UUID
     message_status: str
     recipient: str
+
+    @property
+    def is_of_an_earlier_attempt(self) -> bool:
+        """Return whether it is about one that never left: the message was handed over again since."""
+        return self.again_at is not None and (
+            self.was_here_before
+            or (
+                references.message_of(self.provider_message_id) == self.message_id
+                and self.provider_message_id != references.of(self.message_id, self.again_at)
+            )
+        )
 
 
 # A report, the message it was found to be about, and what came of it.

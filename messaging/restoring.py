@@ -15,14 +15,14 @@ log = logging.getLogger(__name__)
 
 BITE: Final = 50_000  # messages of one broadcast that are moved in one transaction
 
-# What waits for a moment that has not come provably never left; what was canceled before the backup
-# neither, unless a worker held it.
+# What is to start later is held instead, by `scheduling.hold_all`; what was canceled before the backup
+# did not leave, unless a worker held it.
 _WAITING: Final = """
 SELECT b.id, b.kind, CASE b.status WHEN 'CANCELED' THEN b.sending ELSE b.queued + b.sending END AS messages
 FROM messaging_broadcast b
-WHERE CASE b.status
-    WHEN 'SCHEDULED' THEN b.scheduled_at <= clock_timestamp() AND b.queued + b.sending > 0
-    WHEN 'CANCELED' THEN b.sending > 0
+WHERE CASE
+    WHEN b.status = 'CANCELED' THEN b.sending > 0
+    WHEN b.status IN ('SCHEDULED', 'PAUSED') AND b.scheduled_at > clock_timestamp() THEN FALSE
     ELSE b.queued + b.sending > 0
   END
 ORDER BY b.id

@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Case, Value, When
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -55,10 +56,10 @@ def pause(*, member: Member, broadcast: Broadcast, address: str | None = None) -
     Raises: RoleMissing, StateDoesNotAllow.
     """
     with transaction.atomic():
-        held = _held(member, broadcast)
+        held = hold(member=member, broadcast=broadcast)
         if held.status != Status.RUNNING:
-            raise _refusal(held, _("Only a running one can be paused."))
-        return _changed(
+            raise refusal(held, _("Only a running one can be paused."))
+        return change(
             held,
             "broadcast.paused",
             member=member,
@@ -71,36 +72,28 @@ def pause(*, member: Member, broadcast: Broadcast, address: str | None = None) -
 def resume(*, member: Member, broadcast: Broadcast, address: str | None = None) -> Broadcast:
     """Go on with a paused broadcast, whoever or whatever paused it; its failures are counted anew.
 
-    What waits for approval is not resumed: another member approves or rejects it.
+    One whose moment is still to come is SCHEDULED again. What waits for approval is not resumed: another
+    member approves or rejects it.
 
     Raises: RoleMissing, StateDoesNotAllow.
     """
     with transaction.atomic():
-        held = _held(member, broadcast)
+        held = hold(member=member, broadcast=broadcast)
         if held.status != Status.PAUSED:
-            raise _refusal(held, _("Only a paused one can be resumed."))
+            raise refusal(held, _("Only a paused one can be resumed."))
         if held.paused_because == Because.APPROVAL:
             raise StateDoesNotAllow(
                 _(
                     "This broadcast waits for approval. Ask another member who may approve broadcasts."
                 )
             )
-        resumed = _changed(
+        return go_on(
             held,
             "broadcast.resumed",
             member=member,
             address=address,
             details={"paused_because": held.paused_because},
-            status=Status.RUNNING,
-            paused_because="",
-            recent_results="",
-            broken_drains=0,
-            woken_at=None,
         )
-        transaction.on_commit(
-            lambda: tasks.try_waking(resumed.pk, messages=resumed.queued), robust=True
-        )
-        return resumed
 
 
 def cancel(*, member: Member, broadcast: Broadcast, address: str | None = None) -> Broadcast:
@@ -111,40 +104,62 @@ def cancel(*, member: Member, broadcast: Broadcast, address: str | None = None) 
     Raises: RoleMissing, StateDoesNotAllow.
     """
     with transaction.atomic():
-        held = _held(member, broadcast)
+        held = hold(member=member, broadcast=broadcast)
         if held.status not in OPEN_STATUSES:
-            raise _refusal(held, _("Only one that has not ended can be canceled."))
-        return _canceled(held, member=member, address=address)
+            raise refusal(held, _("Only one that has not ended can be canceled."))
+        return end(held, "broadcast.canceled", member=member, address=address)
 
 
-def _held(member: Member, broadcast: Broadcast) -> Broadcast:
+def hold(
+    *, member: Member, broadcast: Broadcast, right: Right = Right.CONTROL_BROADCASTS
+) -> Broadcast:
     """Return the broadcast as it stands, locked until the transaction ends.
 
     Raises: RoleMissing, also for a broadcast of another organization.
     """
-    roles.require(member, Right.CONTROL_BROADCASTS)
+    roles.require(member, right)
     if broadcast.organization_id != member.organization_id:
         raise roles.RoleMissing(_("This broadcast is another organization's."))
     return Broadcast.objects.select_for_update(no_key=True).get(pk=broadcast.pk)
 
 
-def _refusal(broadcast: Broadcast, what_can: str) -> StateDoesNotAllow:
+def refusal(broadcast: Broadcast, what_can: str) -> StateDoesNotAllow:
+    """Return the error that says what the broadcast is, and what it would have to be."""
     is_now = _("This broadcast is %(status)s.") % {"status": broadcast.get_status_display().lower()}
     return StateDoesNotAllow(f"{is_now} {what_can}")
 
 
-def _canceled(broadcast: Broadcast, *, member: Member | None, **entry: Any) -> Broadcast:
-    return _changed(
+def go_on(broadcast: Broadcast, act: str, **entry: Any) -> Broadcast:
+    """Let a broadcast that is held run, or wait for its moment where that is still to come."""
+    going = change(
         broadcast,
-        "broadcast.canceled",
-        member=member,
+        act,
         **entry,
-        status=Status.CANCELED,
+        status=Case(
+            When(scheduled_at__gt=Now(), then=Value(Status.SCHEDULED)),
+            default=Value(Status.RUNNING),
+        ),
         paused_because="",
+        recent_results="",
+        broken_drains=0,
+        woken_at=None,
     )
+    if going.status == Status.RUNNING:
+        transaction.on_commit(
+            lambda: tasks.try_waking(
+                going.pk, messages=going.queued, first=going.started_at is None
+            ),
+            robust=True,
+        )
+    return going
 
 
-def _changed(
+def end(broadcast: Broadcast, act: str, **entry: Any) -> Broadcast:
+    """Cancel a broadcast that is held; its messages follow by `cancel_bite`."""
+    return change(broadcast, act, **entry, status=Status.CANCELED, paused_because="")
+
+
+def change(
     broadcast: Broadcast,
     act: str,
     *,
@@ -153,7 +168,7 @@ def _changed(
     details: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Broadcast:
-    """Keep the changes with their audit entry, and return the broadcast as it is now."""
+    """Keep the changes of a broadcast that is held, with their audit entry; return it as it is now."""
     Broadcast.objects.filter(pk=broadcast.pk).update(**changes, updated_at=Now())
     audit.record(
         act=act,
@@ -184,7 +199,12 @@ def cancel_suspended() -> bool:
                 .first()
             )
             if held is not None:
-                _canceled(held, member=None, details={"because": "organization suspended"})
+                end(
+                    held,
+                    "broadcast.canceled",
+                    member=None,
+                    details={"because": "organization suspended"},
+                )
     return False
 
 

@@ -16,6 +16,7 @@ from kombu.exceptions import LimitExceeded
 from kombu.exceptions import OperationalError as BrokerError
 from kombu.pools import producers
 
+from contacts.tasks import work_import
 from messaging import delivery, heartbeats, invariants, locks, lookups, reports
 from messaging.timings import TIMINGS
 
@@ -64,9 +65,7 @@ class _Broker:
                     **options,
                 )
         except (BrokerError, LimitExceeded, OSError) as error:
-            self.has_failed = True
-            self.rests_until = time.monotonic() + TIMINGS.publish_pause
-            log.warning("broker_away", extra={"error": type(error).__name__})
+            self._note_failure(error)
             raise BrokerAway from error
         self.has_failed, self.rests_until = False, 0.0
 
@@ -79,9 +78,16 @@ class _Broker:
             with link:
                 declared = link.default_channel.queue_declare(queue, passive=True)
                 return int(declared.message_count)
-        # Away, or no such queue: with Redis an empty one is none.
-        except (BrokerError, *link.connection_errors, *link.channel_errors):
+        except link.channel_errors:  # there is no such queue: with Redis an empty one is none
             return 0
+        except (BrokerError, OSError, *link.connection_errors) as error:
+            self._note_failure(error)
+            return 0
+
+    def _note_failure(self, error: Exception) -> None:
+        self.has_failed = True
+        self.rests_until = time.monotonic() + TIMINGS.publish_pause
+        log.warning("broker_away", extra={"error": type(error).__name__})
 
     @cached_property
     def _connection(self) -> Connection:
@@ -174,6 +180,11 @@ def wake_look_up(provider: str) -> None:
 def wake_audit() -> None:
     """Have the invariants asked soon. Raises: BrokerAway."""
     _broker.publish(check_invariants)
+
+
+def wake_import(job_id: UUID) -> None:
+    """Have an import of contacts worked on soon. Raises: BrokerAway."""
+    _broker.publish(work_import, str(job_id))
 
 
 def send_canary(queue: str) -> None:

@@ -34,6 +34,7 @@ class Timings:
     look_up_most: float = 3600  # ever more rarely, at least this often
     unknown_released: float = 72 * 3600  # then the credits of an unknown outcome go back
     dispatcher_late: float = 30  # a dispatcher that has not shown itself for this long is late
+    dispatcher_stuck: float = 300  # one that ended no sweep for this long ends itself
     canary: float = 60  # a worker that took nothing for this long while something waits is stuck
     audit: float = 600  # the invariants are checked this often
 

@@ -8,8 +8,8 @@ from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
-from accounts import rate_limits, sessions
-from accounts.models import Member, Organization, Terms
+from accounts import api_keys, rate_limits, sessions
+from accounts.models import ApiKey, Member, Organization, Terms
 from accounts.roles import Role
 from tests.factories import (
     PASSWORD,
@@ -114,6 +114,18 @@ def client_of(fresh_rate_limits: None) -> ClientOf:
         tokens = sessions.sign_in(email=member.email, password=PASSWORD)
         client = APIClient()
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens.access}")
+        return client
+
+    return made
+
+
+@pytest.fixture
+def key_of(fresh_rate_limits: None) -> ClientOf:
+    """Make a client that calls the API as a member who manages keys, by a key of his own."""
+
+    def made(member: Member) -> APIClient:
+        client = APIClient()
+        client.credentials(HTTP_API_KEY=api_keys.add(key=ApiKey(name="shop"), by=member))
         return client
 
     return made

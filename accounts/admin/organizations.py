@@ -34,7 +34,10 @@ class OrganizationPages(OrganizationAdmin):
             gettext_lazy("What it may send to"),
             {"fields": ("allowed_countries", "allows_special_numbers")},
         ),
-        (gettext_lazy("Sending by mistake"), {"fields": ("repeat_guard_seconds",)}),
+        (
+            gettext_lazy("Sending by mistake"),
+            {"fields": ("repeat_guard_seconds", "confirm_above", "approval_above")},
+        ),
         (gettext_lazy("Record"), {"fields": ("id", "created_at", "updated_at")}),
     )
 
@@ -50,17 +53,7 @@ class OrganizationPages(OrganizationAdmin):
         fields = super().get_readonly_fields(request, obj)
         if member_of(request).is_superuser:
             return fields
-        own = organizations.OWN_SETTINGS
-        named = (
-            "name",
-            "email",
-            "country",
-            "status",
-            "allowed_countries",
-            "allows_special_numbers",
-            "repeat_guard_seconds",
-        )
-        return (*fields, *(name for name in named if name not in own))
+        return (*fields, *sorted(organizations.PLATFORM_SETTINGS))
 
     def save_model(
         self,

@@ -217,15 +217,24 @@ class PeriodFilter(RangeDateFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         first, last = self._written("from"), self._written("to")
         try:
-            if first:
-                queryset = queryset.filter(**{f"{self.field_path}__gte": _midnight(_day(first))})
-            if last:
-                after = _midnight(_day(last) + timedelta(days=1))
-                queryset = queryset.filter(**{f"{self.field_path}__lt": after})
+            since = _midnight(_day(first)) if first else None
+            until = _midnight(_day(last) + timedelta(days=1)) if last else None
         except (forms.ValidationError, OverflowError):
             messages.error(request, _("Give the days of the period as the calendar writes them."))
             return queryset.none()
-        return queryset
+        return self.within(request, queryset, since, until)
+
+    def within(
+        self,
+        request: HttpRequest,  # noqa: ARG002 - for lists that are narrowed in another way
+        rows: QuerySet[Any],
+        since: datetime | None,
+        until: datetime | None,
+    ) -> QuerySet[Any]:
+        """Return the rows from a first moment on and before another."""
+        if since is not None:
+            rows = rows.filter(**{f"{self.field_path}__gte": since})
+        return rows if until is None else rows.filter(**{f"{self.field_path}__lt": until})
 
     def _written(self, end: str) -> str:
         return str(self.used_parameters.get(f"{self.parameter_name}_{end}") or "")

@@ -1,7 +1,4 @@
-"""The API's lists: newest first, by page number up to row 10,000 and by a cursor as far as one likes.
-
-No view of this version lists anything yet; `Pages` is what a view that does names as its paginator.
-"""
+"""The API's lists: newest first, by page number up to row 10,000 and by a cursor as far as one likes."""
 
 from __future__ import annotations
 
@@ -14,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import DateTimeField, F, Func, Q, QuerySet, UUIDField, Value
+from django.db.models.lookups import GreaterThan, LessThan
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
@@ -87,15 +85,14 @@ class Pages(BasePagination):
         self.limit = _number(query, "limit", DEFAULT_LIMIT)
         if self.limit > LARGEST_LIMIT:
             raise ValidationError({"limit": [_("Ask for 1 to 100 rows a page.")]})
-        rows: QuerySet[Any] = queryset.order_by("-created_at", "-id")
+        # Rows that one statement wrote are as old as one another: the caller orders them by their key alone.
+        by_key = queryset.query.order_by == ("-id",)
+        rows = everything = queryset if by_key else queryset.order_by("-created_at", "-id")
         after = _after(query)
         if after is not None:
             self.offset = after.position
             rows = rows.filter(
-                Q(created_at__lt=after.created_at)
-                | Q(created_at=after.created_at, id__lt=after.id),
-                # Said once more for the planner: the disjunction alone is no range of the index.
-                created_at__lte=after.created_at,
+                Q(id__lt=after.id) if by_key else older_than(after.created_at, after.id)
             )
             found = list(rows[: self.limit + 1])
         else:
@@ -119,8 +116,8 @@ class Pages(BasePagination):
             if self.has_next
             else None
         )
-        self.total, self.estimated = _total(
-            queryset, at_least=self.offset + len(found) if found else 0
+        self.total, self.estimated = total(
+            everything, at_least=self.offset + len(found) if found else 0
         )
         return page
 
@@ -222,13 +219,36 @@ def _after(query: Mapping[str, str]) -> Cursor | None:
         ) from error
 
 
-def _total(queryset: QuerySet[Any], *, at_least: int) -> tuple[int, bool]:
-    """Return how many rows there are, and whether that is an estimate."""
-    rows = queryset.order_by()
-    counted = rows[: COUNTED + 1].count()
+def older_than(created_at: datetime, row: UUID) -> LessThan:
+    """Return the condition that a row stands after this one in a list, as one range of its index.
+
+    `created_at < … OR (created_at = … AND id < …)` means the same, and reads every row of that moment
+    again for each page: of a broadcast of a million, half a million on the average.
+    """
+    return LessThan(_row(F("created_at"), F("id")), _place(created_at, row))
+
+
+def newer_than(created_at: datetime, row: UUID) -> GreaterThan:
+    """Return the condition that a row stands after this one in a list that begins with the oldest."""
+    return GreaterThan(_row(F("created_at"), F("id")), _place(created_at, row))
+
+
+def _place(created_at: datetime, row: UUID) -> Func:
+    return _row(Value(created_at, DateTimeField()), Value(row, UUIDField()))
+
+
+def _row(*parts: F | Value) -> Func:
+    return Func(*parts, function="ROW", output_field=DateTimeField())
+
+
+def total(queryset: QuerySet[Any], *, at_least: int = 0) -> tuple[int, bool]:
+    """Return how many rows there are, exactly up to 10,000, and whether that is an estimate."""
+    # In the page's order, so that it is answered from the page's index. In any order the planner may read
+    # the table from its beginning, where millions of another organization's rows may stand.
+    counted = queryset[: COUNTED + 1].count()
     if counted <= COUNTED:
         return counted, False
-    return max(expected(rows)[0], counted, at_least), True
+    return max(expected(queryset)[0], counted, at_least), True
 
 
 def _object_of(**properties: dict[str, Any]) -> dict[str, Any]:

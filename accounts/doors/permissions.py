@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -11,13 +13,16 @@ from accounts.doors.organization import member_of
 
 
 class HasRight(BasePermission):
-    """Asks for the view's `right`, whatever the method. A view that names none is a mistake and fails.
+    """Asks for the right that the view names for the method in `rights`, else for its `right`.
+
+    A view that names none is a mistake and fails.
 
     Raises `roles.RoleMissing` (403/1003).
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        right: roles.Right | None = getattr(view, "right", None)
+        rights: Mapping[str, roles.Right] = getattr(view, "rights", {})
+        right: roles.Right | None = rights.get(str(request.method), getattr(view, "right", None))
         if right is None:
             raise TypeError(f"{type(view).__name__} names no right.")
         roles.require(member_of(request), right)

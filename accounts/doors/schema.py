@@ -7,16 +7,26 @@ from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema_field
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema_field,
+)
 from rest_framework import serializers
+
+from accounts.doors.fields import MomentField
 
 BODY: Final = (400, 413, 415)
 """What every operation with a body may answer."""
 
 _USUAL: Final = {
     400: ("4000", "A field is missing or wrong, or the body is not valid JSON."),
-    401: ("1002", "No credentials (1002), or a token that is invalid (1008) or expired (1009)."),
-    402: ("3001", "Not enough credits (3001)."),
+    401: (
+        "1002",
+        "No credentials (1002), or a token or key that is invalid (1008) or expired (1009).",
+    ),
+    402: ("3001", "Not enough credits (3001), or more than a spending cap allows (4020)."),
     403: ("1003", "The role may not do this (1003), or the current terms are not accepted (1022)."),
     404: ("1005", "There is no such thing in your organization."),
     409: ("1021", "You accepted this version of the terms before (1021)."),
@@ -61,7 +71,22 @@ class NotEnoughCredits(Refusal):
     shortfall = serializers.IntegerField()
 
 
+class SpendingCapReached(Refusal):
+    """What an organization may spend a day or a minute is reached, or smaller than this costs."""
+
+    resetsAt = MomentField(  # noqa: N815 - the wire's own name
+        allow_null=True,
+        help_text="When it may be tried again; null where it costs more than the whole cap.",
+    )
+
+
 _SHORT: Final = {"required": 100, "available": 40, "shortfall": 60}
+_CAPPED: Final = {"resetsAt": "2027-02-01T00:00:00.000Z"}
+_PAYMENT: Final = PolymorphicProxySerializer(
+    component_name="PaymentRequired",
+    serializers=[NotEnoughCredits, SpendingCapReached],
+    resource_type_field_name=None,
+)
 
 
 def phrase(status: int) -> str:
@@ -86,24 +111,33 @@ def refusals(*statuses: int, **descriptions: str) -> dict[int, OpenApiResponse]:
                 (word.strip("(),.") for word in told.split() if word.strip("(),.").isdigit()), code
             )
         answers[status] = OpenApiResponse(
-            NotEnoughCredits if status == HTTPStatus.PAYMENT_REQUIRED else Refusal,
+            _PAYMENT if status == HTTPStatus.PAYMENT_REQUIRED else Refusal,
             description=description,
-            examples=[
-                OpenApiExample(
-                    f"{status}",
-                    value={
-                        "statusCode": status,
-                        "code": code,
-                        "message": description,
-                        "error": phrase(status),
-                        **(_SHORT if status == HTTPStatus.PAYMENT_REQUIRED else {}),
-                    },
-                    response_only=True,
-                    status_codes=[str(status)],
-                )
-            ],
+            examples=(
+                [
+                    _example(status, "3001", description, **_SHORT),
+                    _example(status, "4020", description, **_CAPPED),
+                ]
+                if status == HTTPStatus.PAYMENT_REQUIRED
+                else [_example(status, code, description)]
+            ),
         )
     return answers
+
+
+def _example(status: int, code: str, message: str, **extras: Any) -> OpenApiExample:
+    return OpenApiExample(
+        f"{status} {code}" if extras else f"{status}",
+        value={
+            "statusCode": status,
+            "code": code,
+            "message": message,
+            "error": phrase(status),
+            **extras,
+        },
+        response_only=True,
+        status_codes=[str(status)],
+    )
 
 
 class _BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself
@@ -112,3 +146,11 @@ class _BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:  # noqa: ARG002 - spectacular's signature
         return dict(build_bearer_security_scheme_object("Authorization", "Bearer", "JWT"))
+
+
+class _KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # as above
+    target_class = "accounts.authentication.KeyHeader"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:  # noqa: ARG002 - spectacular's signature
+        return {"type": "apiKey", "in": "header", "name": "api-key"}

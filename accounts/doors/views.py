@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
+from accounts.doors.pagination import Pages
 from accounts.doors.permissions import HasRight
 from accounts.roles import Right
 
@@ -16,12 +20,13 @@ from accounts.roles import Right
 class OrganizationView(APIView):
     """A view that asks for a right, in the contract's order: 401, role, (terms), 429, 413/415, 400.
 
-    Name its `right`. Sending views append `AcceptedTerms` to
-    `permission_classes`. The body is read when `validated` is called, never before.
+    Name its `right`, and in `rights` the methods that ask for another. Sending views append
+    `AcceptedTerms` to `permission_classes`. The body is read when `validated` is called, never before.
     """
 
     permission_classes = [IsAuthenticated, HasRight]
     right: ClassVar[Right | None] = None
+    rights: ClassVar[Mapping[str, Right]] = {}
 
 
 def validated(request: Request, serializer: type[BaseSerializer[Any]]) -> dict[str, Any]:
@@ -32,3 +37,27 @@ def validated(request: Request, serializer: type[BaseSerializer[Any]]) -> dict[s
     read = serializer(data=request.data)
     read.is_valid(raise_exception=True)
     return dict(read.validated_data)
+
+
+def queried(request: Request, serializer: type[BaseSerializer[Any]]) -> dict[str, Any]:
+    """Return the address's parameters as the serializer reads them; an empty one counts as left out.
+
+    Raises: ValidationError (400 with `fields`).
+    """
+    read = serializer(data=request.query_params)
+    read.is_valid(raise_exception=True)
+    return dict(read.validated_data)
+
+
+def listed(
+    request: Request, rows: QuerySet[Any], serializer: type[BaseSerializer[Any]]
+) -> Response:
+    """Return the page of the rows that the request asks for, newest first, in the contract's wrappers.
+
+    For the schema the view names `pagination_class = Pages` and answers `serializer(many=True)`.
+
+    Raises: ValidationError (400) for `page`, `limit` or `after` that name no page.
+    """
+    pages = Pages()
+    page = pages.paginate_queryset(rows, request)
+    return pages.get_paginated_response(serializer(page, many=True).data)

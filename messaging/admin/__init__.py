@@ -2,10 +2,12 @@
 
 from messaging.admin import (
     broadcasts,
+    contacts,
     events,
     heartbeats,
     inbound,
     messages,
+    organizations,
     provider_states,
     reports,
     skips,
@@ -13,10 +15,12 @@ from messaging.admin import (
 
 __all__ = [
     "broadcasts",
+    "contacts",
     "events",
     "heartbeats",
     "inbound",
     "messages",
+    "organizations",
     "provider_states",
     "reports",
     "skips",

@@ -3,179 +3,33 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import path
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
 
+from accounts import roles
 from accounts.doors.admin import OwnAutocompleteFilter, PeriodFilter
-from accounts.doors.labels import label, second
-from messaging import journeys
+from accounts.doors.labels import second
+from accounts.doors.organization import member_of
+from messaging.admin import composing, controls, following, previewing
 from messaging.admin.evidence import EvidencePages
 from messaging.admin.filters import MemberFilter
-from messaging.admin.labels import BROADCAST_COLORS, number, short_queue_id
-from messaging.models import Broadcast, Message, Skip
+from messaging.admin.labels import number, short_queue_id
+from messaging.admin.standing import Standing
+from messaging.models import Broadcast
 
-_FURTHEST_FIRST: Final = (
-    Message.Status.DELIVERED,
-    Message.Status.SENT,
-    Message.Status.UNDELIVERED,
-    Message.Status.FAILED,
-    Message.Status.UNKNOWN,
-    Message.Status.CANCELED,
-    Message.Status.SENDING,
-    Message.Status.QUEUED,
-)
 _ID_BEGINNING: Final = re.compile(r"[0-9a-f]{4,32}")
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A part of a broadcast's contacts, and the list of them."""
-
-    name: str  # of the colour in admin.css
-    text: str
-    count: int
-    address: str
-
-    @property
-    def number(self) -> str:
-        return number(self.count)
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """One colour of the bar: where it begins and how long it is, in thousandths."""
-
-    name: str
-    start: int
-    length: int
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a broadcast stands, from its kept counters alone."""
-
-    broadcast: Broadcast
-
-    @property
-    def label(self) -> SafeString:
-        return label(self.broadcast.get_status_display(), BROADCAST_COLORS[self.broadcast.status])
-
-    @property
-    def percent(self) -> int:
-        """The share that is past handing over; 100 only when nothing waits."""
-        return int(self.broadcast.progress * 100)
-
-    @cached_property
-    def shares(self) -> list[Share]:
-        """The messages by status, those that came furthest first, as they stand in the bar."""
-        return [
-            Share(
-                name=journeys.COUNTERS[status],
-                text=str(status.label),
-                count=getattr(self.broadcast, journeys.COUNTERS[status]),
-                address=messages_of(self.broadcast.pk, status__exact=status),
-            )
-            for status in _FURTHEST_FIRST
-        ]
-
-    @cached_property
-    def bar(self) -> list[Stretch]:
-        """The bar's colours from left to right; one message of a million shows too."""
-        stretches: list[Stretch] = []
-        start = 0
-        for share in self.shares:
-            if share.count:
-                length = max(1000 * share.count // self.broadcast.messages_total, 10)
-                stretches.append(Stretch(share.name, start, length))
-                start += length
-        return stretches
-
-    @property
-    def bar_length(self) -> int:
-        return sum(stretch.length for stretch in self.bar) or 1000
-
-    @property
-    def in_words(self) -> str:
-        """The bar for who cannot see it."""
-        told = [f"{share.text}: {share.number}" for share in self.shares if share.count]
-        return ", ".join(told) or str(_("No messages"))
-
-    @property
-    def messages(self) -> Share:
-        return Share(
-            name="messages",
-            text=str(_("Messages")),
-            count=self.broadcast.messages_total,
-            address=messages_of(self.broadcast.pk),
-        )
-
-    @property
-    def skips(self) -> list[Share]:
-        """The contacts that got no message by reason, in the order in which reasons are tried."""
-        counts: dict[str, int] = self.broadcast.skipped_by_reason
-        return [
-            Share(
-                name="skipped",
-                text=str(reason.label),
-                count=counts[reason],
-                address=skips_of(self.broadcast.pk, reason__exact=reason),
-            )
-            for reason in Skip.Reason
-            if counts.get(reason)
-        ]
-
-    @property
-    def skipped(self) -> Share:
-        return Share(
-            name="skipped",
-            text=str(_("Skipped")),
-            count=self.broadcast.skipped_total,
-            address=skips_of(self.broadcast.pk),
-        )
-
-    @property
-    def audience(self) -> str:
-        return number(self.broadcast.audience)
-
-    @property
-    def credits(self) -> list[tuple[Any, str]]:
-        broadcast = self.broadcast
-        amounts = (
-            (_("Reserved"), broadcast.credits_reserved),
-            (_("Spent"), broadcast.credits_captured),
-            (_("Returned"), broadcast.credits_released),
-            (_("In all"), broadcast.credits),
-        )
-        return [(text, number(amount)) for text, amount in amounts]
-
-
-def messages_of(queue_id: UUID, **lookups: str) -> str:
-    """Return the address of a broadcast's messages, filtered further by the look-ups."""
-    return _list("message", queue_id, lookups)
-
-
-def skips_of(queue_id: UUID, **lookups: str) -> str:
-    """Return the address of a broadcast's skips, filtered further by the look-ups."""
-    return _list("skip", queue_id, lookups)
-
-
-def _list(model: str, queue_id: UUID, lookups: dict[str, str]) -> str:
-    query = urlencode({"broadcast": queue_id, **lookups})
-    return f"{reverse(f'admin:messaging_{model}_changelist')}?{query}"
 
 
 @admin.register(Broadcast)
@@ -206,33 +60,61 @@ class BroadcastPages(EvidencePages):
     ordering = ("-created_at", "-id")
     search_fields = ("id",)  # shows the box; what it finds is in get_search_results
     search_help_text = _("A queue id or its beginning.")
+
+    class Media:
+        css = {"all": ["pregon/desk.css"]}
+        js = ["pregon/desk.js"]
+
+    actions_list = ("send_to_all",)
     change_form_outer_before_template = "admin/messaging/broadcast/standing.html"
     fieldsets = (
-        (
-            _("What was sent"),
-            {"fields": ("text", "kind", "encoding", "segments", "country", "providers")},
-        ),
-        (
-            _("Who and when"),
-            {
-                "fields": (
-                    "organization",
-                    "member",
-                    "created_at",
-                    "scheduled_at",
-                    "started_at",
-                    "finished_at",
-                )
-            },
-        ),
         (
             _("Record"),
             {
                 "classes": ("collapse",),
-                "fields": ("id", "fingerprint", "woken_at", "broken_drains", "updated_at"),
+                "fields": (
+                    "id",
+                    "text",
+                    "kind",
+                    "encoding",
+                    "segments",
+                    "country",
+                    "audience_kind",
+                    "organization",
+                    "member",
+                    "created_at",
+                    "scheduled_at",
+                    "fingerprint",
+                    "woken_at",
+                    "broken_drains",
+                ),
             },
         ),
     )
+
+    def get_urls(self) -> list[Any]:
+        def at(address: str, view: Any, name: str) -> Any:
+            return path(
+                address, self.admin_site.admin_view(view), name=f"messaging_broadcast_{name}"
+            )
+
+        return [
+            at("compose/", composing.compose, "compose"),
+            at("compose/audience/", composing.show_audience, "audience"),
+            at("preview/<str:draft_id>/", previewing.preview, "preview"),
+            at("<uuid:queue_id>/live/", following.show_live, "live"),
+            at("<uuid:queue_id>/course/", following.show_course, "course"),
+            at("<uuid:queue_id>/facts/", following.show_facts, "facts"),
+            at("<uuid:queue_id>/control/<slug:deed>/", controls.control, "control"),
+            *super().get_urls(),
+        ]
+
+    def has_send_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002 - unfold's signature
+        return roles.may(member_of(request), roles.Right.SEND)
+
+    @action(permissions=["send"], description=_("Send to all"), url_path="send", icon="campaign")
+    def send_to_all(self, request: HttpRequest) -> HttpResponse:  # noqa: ARG002 - unfold's signature
+        return redirect("admin:messaging_broadcast_compose")
 
     def get_search_results(
         self,
@@ -258,7 +140,11 @@ class BroadcastPages(EvidencePages):
         **options: Any,
     ) -> HttpResponse:
         if obj is not None:
-            context["standing"] = Standing(obj)
+            context["live"] = following.live_of(request, obj)
+            context["happenings"] = following.happenings_of(obj)
+            context["resent_by"] = list(obj.resent_by.all())
+            context["may_see_facts"] = obj.paused_because == Broadcast.PausedBecause.APPROVAL
+            context["pieces"] = previewing.pieces_of(obj.text)
         response: HttpResponse = super().render_change_form(
             request, context, *args, obj=obj, **options
         )

@@ -22,19 +22,17 @@ class EvidencePages(Evidence, OrganizationAdmin):
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """Allow what a filter on offer asks; any other column would be searched row by row."""
         filters = self.list_filter if request is None else self.get_list_filter(request)
-        is_offered = any(
-            lookup == name or lookup.startswith(f"{name}_") for name in map(_parameter, filters)
-        )
+        is_offered = any(_asks(list_filter, lookup) for list_filter in filters)
         return is_offered and bool(super().lookup_allowed(lookup, value, request))
 
 
-def _parameter(list_filter: Any) -> str:
-    """Return how the parameters of a filter begin."""
-    if isinstance(list_filter, Sequence) and not isinstance(list_filter, str):
-        return str(list_filter[0])
+def _asks(list_filter: Any, lookup: str) -> bool:
+    """Return whether the filter puts this into the address."""
     if isinstance(list_filter, type) and issubclass(list_filter, SimpleListFilter):
-        return str(list_filter.parameter_name)
-    return str(list_filter)
+        return lookup == list_filter.parameter_name
+    is_pair = isinstance(list_filter, Sequence) and not isinstance(list_filter, str)
+    name = str(list_filter[0] if is_pair else list_filter)
+    return lookup == name or lookup.startswith(f"{name}_")
 
 
 def uuid_of(text: str) -> UUID | None:

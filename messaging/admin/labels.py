@@ -31,6 +31,7 @@ MESSAGE_COLORS: Final[Mapping[str, str]] = {
     Message.Status.UNDELIVERED: "danger",
     Message.Status.FAILED: "danger",
     Message.Status.CANCELED: "default",
+    Broadcast.Status.SCHEDULED: "primary",
 }
 CHARGE_COLORS: Final[Mapping[str, str]] = {
     Message.Charge.RESERVED: "default",
@@ -55,8 +56,9 @@ EFFECT_COLORS: Final[Mapping[str, str]] = {
 
 
 def status_label(status: str) -> SafeString:
-    """Return a message's status on its colour."""
-    return label(str(Message.Status(status).label), MESSAGE_COLORS[status])
+    """Return a message's status on its colour; SCHEDULED, too, which its broadcast lends it."""
+    shown = Broadcast.Status if status == Broadcast.Status.SCHEDULED else Message.Status
+    return label(str(shown(status).label), MESSAGE_COLORS[status])
 
 
 def number(amount: int) -> str:
@@ -67,3 +69,13 @@ def number(amount: int) -> str:
 def short_queue_id(queue_id: UUID) -> SafeString:
     """Return the beginning of a queue id, which the search takes; the whole shows under the pointer."""
     return format_html('<code title="{}">{}</code>', queue_id, str(queue_id)[:8])
+
+
+def short_provider(name: str) -> SafeString | str:
+    """Return a credential's name without the middle of a long account; the whole shows under the pointer."""
+    slug, colon, account = name.partition(":")
+    if len(account) <= 12:
+        return name
+    return format_html(
+        '<code title="{}">{}{}{}…{}</code>', name, slug, colon, account[:4], account[-4:]
+    )

@@ -29,6 +29,7 @@ _GROUPS: Final = (
         _("Contacts"),
         {
             "contacts.Contact": "contacts",
+            "contacts.ImportJob": "upload_file",
             "contacts.Tag": "label",
             "contacts.Suppression": "do_not_disturb_on",
             "contacts.NumberReading": "dialpad",
@@ -40,6 +41,7 @@ _GROUPS: Final = (
             "billing.CreditAccount": "account_balance_wallet",
             "billing.LedgerEntry": "receipt_long",
             "billing.Rate": "price_change",
+            "billing.SpendingCap": "speed",
         },
     ),
     (
@@ -47,6 +49,7 @@ _GROUPS: Final = (
         {
             "accounts.Organization": "apartment",
             "accounts.Member": "group",
+            "accounts.ApiKey": "key",
             "accounts.Terms": "gavel",
             "accounts.TermsAcceptance": "handshake",
             "accounts.AuditEntry": "policy",

@@ -42,12 +42,17 @@ class ProviderStatePages(Evidence, OrganizationAdmin):
 
     @display(description=_("state"))
     def state(self, state: ProviderState) -> SafeString:
-        if state.open_until is None:
-            return label(str(_("Works")), "success")
-        if state.open_until > timezone.now():
-            return label(str(_("Held back")), "danger")
-        return label(str(_("Next message is a trial")), "warning")
+        return state_label(state)
 
     @display(description=_("updated at"))
     def moment(self, state: ProviderState) -> SafeString:
         return second(state.updated_at)
+
+
+def state_label(state: ProviderState | None) -> SafeString:
+    """Return how a credential is doing, on its colour; one without a row works."""
+    if state is None or state.open_until is None:
+        return label(str(_("Works")), "success")
+    if state.open_until > timezone.now():
+        return label(str(_("Held back")), "danger")
+    return label(str(_("Next message is a trial")), "warning")

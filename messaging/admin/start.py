@@ -1,10 +1,11 @@
-"""The admin's start page: what stands in the way of sending, the balance, the last broadcasts."""
+"""The admin's start page: what stands in the way of sending, how it goes, the last broadcasts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib import admin
@@ -13,6 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts import roles, terms
 from accounts.doors.organization import member_of
@@ -20,12 +22,26 @@ from accounts.models import Member
 from billing import ledger
 from billing.ledger import Balance
 from messaging import dispatching
-from messaging.admin.broadcasts import Standing
+from messaging.admin import traffic
 from messaging.admin.labels import number
+from messaging.admin.previewing import duration_in_words
+from messaging.admin.standing import Share, Standing
+from messaging.admin.traffic import Traffic
 from messaging.models import Broadcast
 
 LAST: Final = 10
 """Broadcasts that the start page shows."""
+
+_WORTH_TELLING: Final = 5  # seconds; less is the time between two looks
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number that is looked at first, and what it means."""
+
+    text: str
+    amount: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +49,13 @@ class Start:
     """What the member finds on the start page."""
 
     notices: list[str]  # what is in the way, and what to do about it
-    figures: list[tuple[str, str]]
-    last: list[Standing]
-    is_platform: bool
+    is_platform: bool = False
+    may_send: bool = False
+    figures: list[Figure] = field(default_factory=list)
+    last: list[Standing] = field(default_factory=list)
+    traffic: Traffic | None = None
+    reasons: list[Share] = field(default_factory=list)  # why messages failed today
+    providers: list[tuple[str, SafeString, str]] = field(default_factory=list)
 
 
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -43,21 +63,72 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     member = member_of(request)
     pages = admin.site.get_model_admin(Broadcast)
     if not pages.has_view_permission(request):
-        start = Start([_password_first()], [], [], is_platform=False)
-        return {**context, "title": _("Start"), "start": start}
+        return {**context, "title": _("Start"), "start": Start([_password_first()])}
     broadcasts = pages.get_queryset(request).select_related("member", "organization")
     last = [Standing(one) for one in broadcasts.order_by("-created_at", "-id")[:LAST]]
+    of_last_days = traffic.of_last_days(member.organization_id)
+    going = list(_going(of_last_days, member.organization_id)) if last else []
     if member.organization_id is None:
-        start = Start(list(_notices_of_platform()), [], last, is_platform=True)
+        notices, balance = list(_notices_of_platform()), []
     else:
-        balance = ledger.balance(member.organization_id)
-        figures = [
-            (_("Credits available"), number(balance.available)),
-            (_("Credits reserved"), number(balance.reserved)),
-            (_("Credits spent"), number(balance.spent)),
-        ]
-        start = Start(list(_notices_of(member, balance)), figures, last, is_platform=False)
+        held = ledger.balance(member.organization_id)
+        notices = list(_notices_of(member, held))
+        balance = list(_balance(held, of_last_days))
+    is_platform = member.organization_id is None
+    providers = traffic.providers()
+    start = Start(
+        notices=notices,
+        is_platform=is_platform,
+        may_send=roles.may(member, roles.Right.SEND),
+        figures=[*balance, *going],
+        last=last,
+        traffic=of_last_days if of_last_days.most else None,
+        reasons=traffic.reasons_of_today(member.organization_id)
+        if of_last_days.today.messages
+        else [],
+        # Why a carrier refuses us is the platform's own affair.
+        providers=providers
+        if is_platform
+        else [(name, state, "") for name, state, _why in providers],
+    )
     return {**context, "title": _("Start"), "start": start}
+
+
+def _balance(balance: Balance, days: Traffic) -> Iterator[Figure]:
+    left = days.days_left(balance.available)
+    if left is None:
+        hint = _("Nothing was spent in the last 7 days.")
+    else:
+        hint = ngettext(
+            "About %(days)s day left at the pace of the last 7 days.",
+            "About %(days)s days left at the pace of the last 7 days.",
+            left,
+        ) % {"days": number(left)}
+    yield Figure(_("Credits available"), number(balance.available), hint)
+    yield Figure(_("Credits reserved"), number(balance.reserved), _("For messages on their way."))
+    yield Figure(_("Credits spent"), number(balance.spent), _("Since the beginning."))
+
+
+def _going(days: Traffic, organization_id: UUID | None) -> Iterator[Figure]:
+    today = days.today
+    yield Figure(
+        _("Messages accepted today"),
+        number(today.messages),
+        _("%(failed)s of them failed.") % {"failed": number(today.failed)} if today.failed else "",
+    )
+    yield Figure(
+        _("Delivery rate today"),
+        today.rate_in_words,
+        _("Delivered, of those whose end is known."),
+    )
+    count, age = traffic.waiting(organization_id)
+    yield Figure(
+        _("Messages waiting"),
+        number(count),
+        _("The first is due for %(time)s.") % {"time": duration_in_words(max(1, round(age)))}
+        if age is not None and age >= _WORTH_TELLING
+        else _("None is late."),
+    )
 
 
 def _password_first() -> SafeString:

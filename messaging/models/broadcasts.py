@@ -1,13 +1,20 @@
 """Rows of broadcasts: what was sent, by whom, and the keys that name a request to send."""
 
+from typing import Final
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Organization, Row
+from contacts import words
+
+TEXT_WORDS: Final = words.vector("text", output_field=models.TextField())
+"""The words of a broadcast's text, as its index has them."""
 
 
 class Kind(models.TextChoices):
@@ -172,6 +179,12 @@ class Broadcast(Row):
                 condition=Q(status__in=["SCHEDULED", "RUNNING", "PAUSED"]),
                 name="messaging_broadcast_open",
             ),
+            # Lists of messages by type, and by words of their text: the broadcasts are found first.
+            models.Index(
+                fields=["organization", "kind", "-created_at", "-id"],
+                name="messaging_broadcast_kind",
+            ),
+            GinIndex(TEXT_WORDS, name="messaging_broadcast_words"),
             # Canceled broadcasts whose messages still follow.
             models.Index(
                 fields=["id"],

@@ -153,12 +153,79 @@ class Message(Row):
                 condition=Q(status="UNKNOWN", charge="RESERVED", look_up_at__isnull=False),
                 name="messaging_message_look_up",
             ),
-            # Everything ever written to one number; inbound messages.
+            # Everything ever written to one number; inbound messages; search by a number or its beginning.
             models.Index(fields=["recipient"], name="messaging_message_recipient"),
+            # Lists and exports, newest first: all of an organization, by country, by status, by provider.
+            # What a status change touches is partial, so that accepting pays for the first two alone.
+            models.Index(
+                fields=["organization", "created_at", "id"], name="messaging_message_newest"
+            ),
+            models.Index(
+                fields=["organization", "country", "created_at", "id"],
+                name="messaging_message_country",
+            ),
+            models.Index(
+                fields=["organization", "status", "created_at", "id"],
+                condition=~Q(status__in=["QUEUED", "SENDING"]),
+                name="messaging_message_status",
+            ),
+            models.Index(
+                fields=["organization", "provider", "created_at", "id"],
+                condition=~Q(provider=""),
+                name="messaging_message_provider",
+            ),
+            # Everything ever written to one contact.
+            models.Index(
+                fields=["contact"],
+                condition=Q(contact__isnull=False),
+                name="messaging_message_contact",
+            ),
+            # A broadcast's failures by reason.
+            models.Index(
+                fields=["broadcast", "error_code"],
+                condition=Q(status__in=["FAILED", "UNDELIVERED", "UNKNOWN"]),
+                name="messaging_message_failures",
+            ),
+            # Lists of what failed, by reason, by what became of the credits, by what one message cost.
+            # Few messages are in any of them, and those enter it once.
+            models.Index(
+                fields=["organization", "created_at", "id"],
+                condition=Q(status__in=["FAILED", "UNDELIVERED", "UNKNOWN"]),
+                name="messaging_message_failed",
+            ),
+            models.Index(
+                fields=["organization", "error_code", "created_at", "id"],
+                condition=~Q(error_code=""),
+                name="messaging_message_error",
+            ),
+            models.Index(
+                fields=["organization", "charge", "created_at", "id"],
+                condition=Q(charge__in=["RELEASED", "UNCOLLECTED"]),
+                name="messaging_message_charge",
+            ),
+            models.Index(
+                fields=["organization", "credits", "created_at", "id"],
+                condition=Q(credits__gt=1),
+                name="messaging_message_credits",
+            ),
         ]
 
     def __str__(self) -> str:
         return str(self.pk)
+
+    @property
+    def shown_status(self) -> str:
+        """The status as people and the wire see it: SCHEDULED while the broadcast has not started."""
+        is_scheduled = self.broadcast.status == Broadcast.Status.SCHEDULED
+        if is_scheduled and self.status == self.Status.QUEUED:
+            return Broadcast.Status.SCHEDULED
+        return self.status
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, or waits: the provider's words, else ours; "" where there is none."""
+        own = dict(self.ErrorCode.choices)
+        return self.error_message or str(own.get(self.error_code, ""))
 
 
 class Skip(Row):

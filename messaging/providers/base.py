@@ -10,13 +10,14 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Final, Literal, Self, TypeAlias
 from uuid import UUID
 
 import aiohttp
 
-from messaging.providers import signing, wire
+from messaging.providers import references, signing, wire
 from messaging.providers.callbacks import MAX_BODY, Callback, Inbound, InvalidReport, Report
 from messaging.providers.credentials import (
     Capacity,
@@ -82,6 +83,12 @@ class Outgoing:
     id: UUID
     recipient: str = field(repr=False)  # E.164
     callback_url: str = field(repr=False)  # carries our signed message id
+    again_at: datetime | None = None  # the moment of this time, where it was handed over before
+
+    @property
+    def reference(self) -> str:
+        """Return the id for a carrier that takes one of ours: another each time."""
+        return references.of(self.id, self.again_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,12 +333,12 @@ class HTTPProvider(Provider):
     def by_reference(
         self, batch: Batch, answers: Iterable[tuple[object, Result]]
     ) -> dict[UUID, Result]:
-        """Return the result of each message of the batch that the answers name by `str(its id)`.
+        """Return the result of each message of the batch that the answers name by its `reference`.
 
         For a provider of many messages a request. What is said twice in two ways is not known;
         what names no message of the batch is left out, with an alert.
         """
-        own = {str(message.id): message.id for message in batch.messages}
+        own = {message.reference: message.id for message in batch.messages}
         found: dict[UUID, Result] = {}
         foreign = 0
         for reference, result in answers:

@@ -5,12 +5,17 @@ import ipaddress
 import math
 import re
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.views.decorators.debug import sensitive_variables
 from yarl import URL
 
 from contacts import phone_numbers
+
+_SENDER: Final = re.compile(
+    r"\+?[0-9]{3,15}|(?=.*[A-Za-z])[A-Za-z0-9 _&.-]{1,11}"  # a name has a letter
+)
 
 
 class InvalidProviderURL(ValueError):
@@ -100,6 +105,19 @@ class ProviderURL:
     def option(self, name: str) -> str:
         """Take a text option; empty when it is not given."""
         return self._options.pop(name, "").strip()
+
+    def sender(self) -> str:
+        """Take `from`: a number, with its + or without, a short code, or a name.
+
+        Raises: InvalidProviderURL.
+        """
+        sender = self.option("from")
+        if not _SENDER.fullmatch(sender):
+            raise InvalidProviderURL(
+                "it needs a sender: `from`, a number (write + as %2B), a short code or a name of "
+                "at most 11 characters"
+            )
+        return sender
 
     def capacity(self) -> Capacity:
         """Take `concurrency`, `rate`, `weight` and `countries`.

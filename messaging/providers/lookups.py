@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from messaging.providers import references
 from messaging.providers.callbacks import ReportStatus
 
 
@@ -25,6 +26,12 @@ class Handed:
     recipient: str = field(repr=False)  # E.164
     text: str = field(repr=False)
     submitted_at: datetime  # when its request started; with its zone
+    again_at: datetime | None = None  # the same moment, where it was handed over before
+
+    @property
+    def reference(self) -> str:
+        """Return the id that a carrier was given which takes one of ours."""
+        return references.of(self.id, self.again_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ from messaging.sandbox.record import DASHES, HEX, Acceptance
 from messaging.sandbox.segments import segments
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_OWN: Final = re.compile(
+    r"(?P<id>[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})(-[0-9a-f]{1,16})?"
+)
 _MOST: Final = 1000  # logs in one answer
 
 Status = tuple[int, str, int, str]  # group's number and name, own number and name
@@ -118,13 +121,15 @@ def _offers(said: Any) -> Iterator[Offer]:
 
 
 def _ours(reference: str) -> tuple[str | None, str]:
-    """Return the site's own id in a message id, and how it is written; none where it is no UUID."""
-    try:
-        raw = UUID(reference)
-    except ValueError:
+    """Return the site's own id in a message id, and how it is written; none where it is no UUID.
+
+    What follows on it is the site's word for a further attempt: the message is the same.
+    """
+    known = _OWN.fullmatch(reference)
+    if known is None:
         return None, ""
-    style = {raw.hex: HEX, str(raw): DASHES}.get(reference, "")
-    return (raw.hex, style) if style else (None, "")
+    raw = UUID(known["id"])
+    return raw.hex, {raw.hex: HEX, str(raw): DASHES}.get(reference, "")
 
 
 def _told(lines: Sequence[Line], *, counts: bool) -> Iterator[dict[str, object]]:

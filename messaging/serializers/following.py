@@ -6,8 +6,28 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
-from accounts.doors.fields import MomentField
+from accounts.doors.fields import IdField, MomentField, NameField, PeriodField
 from messaging.models import Broadcast, Kind, Skip
+
+
+class BroadcastFilter(serializers.Serializer[Any]):
+    """Which broadcasts are meant; all that is given must hold."""
+
+    status = NameField(
+        choices=Broadcast.Status.choices, required=False, help_text="In any letter case."
+    )
+    startDate = PeriodField(  # noqa: N815 - the wire's names, here and below
+        required=False,
+        source="created_at__gte",
+        help_text="The first day, of UTC, or the first moment of acceptance.",
+    )
+    endDate = PeriodField(  # noqa: N815
+        is_end=True,
+        required=False,
+        source="created_at__lt",
+        help_text="The last day, of UTC, or the last moment of acceptance.",
+    )
+    member = IdField(required=False, help_text="Who sent it.")
 
 
 class CountsSerializer(serializers.Serializer[Broadcast]):
@@ -45,7 +65,7 @@ class SenderSerializer(serializers.Serializer[Any]):
 class BroadcastSerializer(serializers.Serializer[Broadcast]):
     """One broadcast, as it stands."""
 
-    queueId = serializers.UUIDField()  # noqa: N815 - the wire's names, here and below
+    queueId = serializers.UUIDField()  # noqa: N815
     channel = serializers.ChoiceField(choices=["sms"])
     type = serializers.ChoiceField(choices=Kind.choices)
     status = serializers.ChoiceField(choices=Broadcast.Status.choices)
@@ -59,7 +79,8 @@ class BroadcastSerializer(serializers.Serializer[Broadcast]):
     startedAt = MomentField(allow_null=True)  # noqa: N815
     finishedAt = MomentField(allow_null=True)  # noqa: N815
     etaSeconds = serializers.IntegerField(  # noqa: N815
-        allow_null=True, help_text="Seconds until nothing waits, at the pace so far."
+        allow_null=True,
+        help_text="Seconds until nothing waits, at the pace so far; null while nothing moves.",
     )
     progress = serializers.FloatField(min_value=0, max_value=1)
     counts = CountsSerializer()
@@ -117,7 +138,11 @@ def _eta_seconds(broadcast: Broadcast, now: datetime) -> int | None:
     if broadcast.status in Broadcast.FINISHED_STATUSES:
         return 0
     handed_over = broadcast.messages_total - broadcast.waiting
-    if broadcast.started_at is None or not handed_over:
+    if (
+        broadcast.status != Broadcast.Status.RUNNING
+        or broadcast.started_at is None
+        or not handed_over
+    ):
         return None
     seconds_a_message = (now - broadcast.started_at).total_seconds() / handed_over
     return max(1, round(seconds_a_message * broadcast.waiting))

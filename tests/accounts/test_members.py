@@ -69,7 +69,11 @@ def test_a_change_of_role_is_kept_and_recorded(ana: Member, beto: Member) -> Non
     beto.refresh_from_db()
     assert beto.role == Role.VIEWER
     entry = AuditEntry.objects.get(act="member.changed")
-    assert entry.details == {"fields": ["role"], "role": "VIEWER", "is_active": True}
+    assert entry.details == {
+        "fields": ["role"],
+        "before": {"role": "SENDER"},
+        "after": {"role": "VIEWER"},
+    }
 
 
 def test_only_the_named_fields_are_kept(ana: Member, beto: Member) -> None:

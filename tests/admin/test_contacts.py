@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Member, Organization
+from accounts.models import AuditEntry, Member, Organization
 from contacts import admin as pages
 from contacts import directory
 from contacts.models import Contact, NumberReading, Suppression, Tag
@@ -397,3 +397,26 @@ def test_every_list_opens_for_every_role(
 
     assert client.get(address(model)).status_code == 200
     assert client.get(address(model), {"q": "a"}).status_code == 200
+
+
+# --- what is recorded -----------------------------------------------------------------------------
+def test_what_is_done_to_contacts_and_tags_here_is_recorded(
+    acme: Organization, sara: Member, admin_of: AdminOf
+) -> None:
+    tag, client = TagFactory.create(organization=acme, name="VIP"), admin_of(sara)
+
+    client.post(address(Contact, "add"), fields(phone="3001234567", tags=[str(tag.pk)]))
+    contact = Contact.objects.get()
+    client.post(address(contact, "change"), fields(phone="3001234567", name="Ana"))
+    client.post(address(tag, "change"), {"name": "Lead", "description": "", "color": tag.color})
+    client.post(address(tag, "delete"), {"post": "yes"})
+    client.post(address(contact, "delete"), {"post": "yes"})
+
+    told = AuditEntry.objects.exclude(act__startswith="session.").order_by("created_at", "id")
+    assert list(told.filter(member=sara).values_list("act", "subject", "details")) == [
+        ("contact.added", f"contact:{contact.pk}", {}),
+        ("contact.changed", f"contact:{contact.pk}", {"fields": ["name", "tags"]}),
+        ("tag.changed", f"tag:{tag.pk}", {"fields": ["name"]}),
+        ("tag.removed", f"tag:{tag.pk}", {}),
+        ("contact.removed", f"contact:{contact.pk}", {}),
+    ]

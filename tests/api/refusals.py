@@ -15,6 +15,7 @@ from messaging.models import Broadcast, DeliveryReport, IdempotencyKey, Message,
 PHRASES = {413: "Payload Too Large", 422: "Unprocessable Entity"}
 SHAPE = {"statusCode", "code", "message", "error"}
 OF_CREDITS = {"required", "available", "shortfall"}
+OF_A_CAP = {"resetsAt"}
 
 
 def told(answer: Any) -> tuple[int, str]:
@@ -23,7 +24,9 @@ def told(answer: Any) -> tuple[int, str]:
     body = answer.json()
     status = answer.status_code
     extras = set(body) - SHAPE
-    allowed = {400: {"fields"}, 402: OF_CREDITS}.get(status, set())
+    allowed = {400: {"fields"}, 402: OF_A_CAP if body["code"] == "4020" else OF_CREDITS}.get(
+        status, set()
+    )
     assert set(body) >= SHAPE, body
     assert extras <= allowed, body
     assert body["statusCode"] == status

@@ -137,6 +137,8 @@ def test_it_is_answered_again_when_the_organization_may_not_send_there_any_more(
         {"type": "sms"},
         {"type": None},
         {"country": None},
+        {"scheduledAt": None},
+        {"confirmToken": None},
         {"unknown": "field", "organization": str(uuid4())},
     ],
 )
@@ -304,7 +306,17 @@ def test_B17_what_is_no_key_is_400_and_nothing_is_done(
 
 
 @pytest.mark.parametrize(
-    "key", ["k", "k" * 255, "2c8ca99d-d285-4e89-9d63-a98c0bf96706", '"quoted"', "a b", "~!@#$%^&*()", "0", "'; DROP TABLE"]
+    "key",
+    [
+        "k",
+        "k" * 255,
+        "2c8ca99d-d285-4e89-9d63-a98c0bf96706",
+        '"quoted"',
+        "a b",
+        "~!@#$%^&*()",
+        "0",
+        "'; DROP TABLE",
+    ],
 )
 def test_a_key_is_any_ascii_up_to_255(client_of: ClientOf, ana: Member, key: str) -> None:
     client = client_of(ana)

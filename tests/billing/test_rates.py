@@ -59,7 +59,10 @@ def test_a_saved_rate_is_audited(root: Member) -> None:
     entry = AuditEntry.objects.get(act="rate.saved")
     assert entry.member == root
     assert entry.subject == f"rate:{rate.pk}"
-    assert entry.details == {"country": "CO", "credits_per_segment": 3}
+    assert entry.details == {
+        "before": {"country": None, "credits_per_segment": None},
+        "after": {"country": "CO", "credits_per_segment": 3},
+    }
 
 
 def test_a_removed_rate_is_audited(root: Member) -> None:

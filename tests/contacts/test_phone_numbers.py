@@ -146,7 +146,11 @@ def test_what_may_not_be_texted_keeps_its_number(number: str, region: str) -> No
         ("55 1234 5678", "MX", "+525512345678"),
         ("011 15 2345 6789", "AR", "+5491123456789"),  # 15 inside is 9 from outside
         ("+54 9 11 2345 6789", "", "+5491123456789"),
-        ("+54 11 2345 6789", "", "+541123456789"),  # without the 9 it is another line
+        ("+54 11 2345 6789", "", "+5491123456789"),  # without the 9 it is the same telephone
+        ("11 2345-6789", "AR", "+5491123456789"),
+        ("+55 11 8765 4321", "", "+5511987654321"),  # before 2016
+        ("(11) 9765-4321", "BR", "+5511997654321"),
+        ("+55 11 3765 4321", "", "+551137654321"),  # a fixed line has eight digits still
         ("0 15 11 98765 4321", "BR", "+5511987654321"),  # 15 is a carrier here
         ("8 912 345 67 89", "RU", "+79123456789"),
         ("+44 (0) 20 7946 0958", "", "+442079460958"),
@@ -179,8 +183,14 @@ def test_a_shared_calling_code_still_tells_the_country(number: str, region: str)
     assert read(number, "").region == region
 
 
-def test_a_brazilian_number_of_before_2016_is_refused_and_not_completed() -> None:
-    assert read("+55 11 8765 4321", "").refusal == INVALID
+@pytest.mark.parametrize("number", ["+55 11 776 4321", "+55 11 6 8765 4321", "+55 01 8765 4321"])
+def test_a_brazilian_number_that_was_never_one_is_not_completed(number: str) -> None:
+    assert read(number, "").refusal == INVALID
+
+
+def test_what_was_sent_to_an_argentine_mobile_before_is_known_by_both_its_numbers() -> None:
+    assert phone_numbers.spellings("+5491123456789") == ["+5491123456789", "+541123456789"]
+    assert phone_numbers.spellings("+573001234567") == ["+573001234567"]
 
 
 @pytest.mark.parametrize("number", ["+4980012345678976", "+2348001759453688"])
@@ -380,3 +390,14 @@ def test_what_names_no_country_with_numbers_is_refused_in_words(text: str) -> No
 )
 def test_the_beginning_of_a_number_as_it_is_typed(text: str, country: str, beginning: str) -> None:
     assert phone_numbers.beginning(text, country) == beginning
+
+
+@pytest.mark.parametrize(
+    ("text", "country"), [("+54 11 23", ""), ("54 11 23", ""), ("11 23", "AR"), ("+54 9 11 23", "")]
+)
+def test_an_argentine_mobile_is_found_by_its_beginning_with_the_9_and_without(
+    text: str, country: str
+) -> None:
+    beginnings = phone_numbers.beginnings(text, country)
+
+    assert any("+5491123456789".startswith(one) for one in beginnings)

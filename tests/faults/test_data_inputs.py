@@ -19,7 +19,7 @@ from billing.models import CreditAccount, LedgerEntry, Rate
 from contacts import phone_numbers
 from contacts.models import Contact
 from contacts.phone_numbers import INVALID, UNSUPPORTED
-from messaging import audiences, broadcasts
+from messaging import audiences, broadcasts, orders
 from messaging.models import Message, Skip
 from tests.factories import OrganizationFactory
 from tests.faults.harness.stack import Stack
@@ -204,7 +204,7 @@ def test_B88_a_broadcast_costs_what_an_independent_counter_counts(
     contacts_in_order(acme, CANONICAL)
     try:
         sent = broadcasts.send(member=ana, audience=audiences.Everyone(), text=text)
-    except broadcasts.TextNotAllowed:
+    except orders.TextNotAllowed:
         return  # nothing to see in it; the table below has those
 
     encoding, segments, _units = slow_segments(text)

@@ -5,7 +5,7 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event, Thread
 from uuid import UUID, uuid4
@@ -184,10 +184,12 @@ def hold(stack: Stack, seconds: int) -> None:
     assert set(asking.load.answers) == {200}
 
 
-def test_B79_reports_at_500_a_second_beside_a_broadcast_are_all_taken(stack: Stack) -> None:
-    hold(stack, 10)
+def test_B79_reports_at_500_a_second_beside_a_broadcast_are_all_taken(
+    own_stack: Callable[..., Stack],
+) -> None:
+    hold(own_stack(direct=True), 10)
 
 
 @pytest.mark.soak
-def test_B79_the_same_for_a_minute(stack: Stack) -> None:
-    hold(stack, int(os.environ.get("PREGON_REPORT_SECONDS", "60")))
+def test_B79_the_same_for_a_minute(own_stack: Callable[..., Stack]) -> None:
+    hold(own_stack(direct=True), int(os.environ.get("PREGON_REPORT_SECONDS", "60")))

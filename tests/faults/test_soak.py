@@ -118,7 +118,8 @@ def _memory(part: Part) -> int:
     total = 0
     for pid in (part.pid, *part.children()):
         with contextlib.suppress(psutil.NoSuchProcess):
-            total += psutil.Process(pid).memory_full_info().uss  # what it alone holds
+            # What several share counts once: a forked child comes to hold more of its own as it works.
+            total += psutil.Process(pid).memory_full_info().pss
     return total
 
 

@@ -22,7 +22,6 @@ NOT_OF_THE_API: Final = {
     "billing.ledger.InvalidAmount": "the admin says it in the form",
     "billing.ledger.NotReserved": "a defect: it must break loudly",
     "contacts.phone_numbers.UnsupportedCountry": "who reads a country says which field is wrong",
-    "contacts.suppressions.InvalidRecipient": "the admin says it in the form",
     "messaging.failpoints.Broken": "a test broke this on purpose: it must break loudly",
     "messaging.idempotency.CarriedOutBefore": "the view answers what the first request answered",
     "messaging.providers.credentials.InvalidProviderURL": "the system check says it at the start",
@@ -32,6 +31,7 @@ NOT_OF_THE_API: Final = {
     "messaging.providers.wire.ReplyLost": "the provider's base turns it into a result",
     "messaging.sandbox.server.NotThisMachine": "the sandbox carrier's command prints it",
     "messaging.sandbox.rules.NotARule": "the sandbox carrier answers it to who posted the rule",
+    "messaging.resending.NotAcknowledged": "the admin shows the number anew and asks again",
     "messaging.tasks.BrokerAway": "tasks and dispatcher: the dispatcher delivers without a broker",
 }
 

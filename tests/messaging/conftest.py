@@ -10,7 +10,8 @@ from accounts import rate_limits
 from accounts.models import Member, Organization
 from billing import invariants
 from contacts.models import Contact
-from messaging import audiences, broadcasts, providers, tasks
+from messaging import audiences, broadcasts, classification, estimates, providers, tasks
+from messaging.audiences import Audience
 from messaging.models import Broadcast
 from messaging.providers.memory import Memory
 from tests.messaging import factories
@@ -52,6 +53,32 @@ def send(ana: Member, memory: Memory) -> Send:
 
     def sent(text: str = "Hola", **fields: Any) -> Broadcast:
         return broadcasts.send(member=ana, audience=audiences.Everyone(), text=text, **fields)
+
+    return sent
+
+
+@pytest.fixture
+def send_to(ana: Member, memory: Memory) -> Send:
+    """Send to an audience as Ana, and hold that the estimate just before foresaw all of it."""
+
+    def sent(audience: Audience, text: str = "Hola", **fields: Any) -> Broadcast:
+        seen = estimates.estimate(member=ana, audience=audience, text=text, **fields)
+        broadcast = broadcasts.send(
+            member=ana,
+            audience=audience,
+            text=text,
+            confirm_token=seen.confirm_token,
+            **fields,
+        )
+        assert (seen.recipients, seen.skipped, seen.credits) == (
+            broadcast.messages_total,
+            broadcast.skipped_by_reason,
+            broadcast.credits,
+        )
+        assert seen.audience == broadcast.audience
+        written = broadcast.messages.order_by("id").values_list("recipient", flat=True)
+        assert list(seen.sample_recipients) == list(written[: classification.SAMPLES])
+        return broadcast
 
     return sent
 

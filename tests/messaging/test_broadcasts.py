@@ -11,7 +11,7 @@ from accounts.models import AuditEntry, Member, Organization, Terms
 from billing import ledger
 from contacts import number_readings
 from contacts.models import Contact, NumberReading
-from messaging import answers, audiences, broadcasts, tasks
+from messaging import answers, audiences, broadcasts, classification, orders, tasks
 from messaging.models import Broadcast, Message, Skip
 
 pytestmark = pytest.mark.usefixtures("books_balance", "memory")
@@ -100,7 +100,7 @@ def test_texts_with_nothing_to_show_are_refused(acme, contacts, grant, send, tex
     grant(acme, 10)
     contacts("+573001234567")
 
-    with pytest.raises(broadcasts.TextNotAllowed):
+    with pytest.raises(orders.TextNotAllowed):
         send(text=text)
 
     assert nothing_was_written(acme)
@@ -123,9 +123,9 @@ def test_a_text_over_the_providers_limit_is_refused(acme, contacts, grant, ana, 
     grant(acme, 100)
     contacts("+573001234567")
 
-    with pytest.raises(broadcasts.TextTooLong):
+    with pytest.raises(orders.TextTooLong):
         broadcasts.send(member=ana, audience=EVERYONE, text="a" * 1601)
-    with pytest.raises(broadcasts.KindNotCarried):
+    with pytest.raises(orders.KindNotCarried):
         broadcasts.send(member=ana, audience=EVERYONE, text="a", kind="FLASH")
 
     assert nothing_was_written(acme)
@@ -135,7 +135,7 @@ def test_a_country_the_organization_may_not_send_to_is_refused(acme, contacts, g
     grant(acme, 10)
     Organization.objects.filter(pk=acme.pk).update(allowed_countries=["CO"])
 
-    with pytest.raises(broadcasts.CountryNotAllowed):
+    with pytest.raises(orders.CountryNotAllowed):
         send(country="US")
 
 
@@ -170,7 +170,7 @@ def test_a_country_where_no_provider_goes_is_refused(acme, contacts, grant, ana,
     grant(acme, 10)
     contacts("+573001234567")
 
-    with pytest.raises(broadcasts.CountryNotAllowed, match=r"US.*CO, MX"):
+    with pytest.raises(orders.CountryNotAllowed, match=r"US.*CO, MX"):
         broadcasts.send(member=ana, audience=EVERYONE, text="Hola", country="US")
 
     assert nothing_was_written(acme)
@@ -181,7 +181,7 @@ def test_an_audience_over_the_ceiling_is_refused(acme, contacts, grant, send, se
     grant(acme, 10)
     contacts("+573001234567", "+573001234568", "123")
 
-    with pytest.raises(broadcasts.AudienceTooLarge):
+    with pytest.raises(orders.AudienceTooLarge):
         send()
 
     assert nothing_was_written(acme)
@@ -274,7 +274,7 @@ def test_a_right_withdrawn_meanwhile_is_noticed_before_the_credits_move(
 ):
     grant(acme, 10)
     contacts("+573001234567")
-    write = audiences.write
+    write = classification.write
 
     def write_while_ana_loses_her_role(**arguments):
         def demote() -> None:
@@ -286,7 +286,7 @@ def test_a_right_withdrawn_meanwhile_is_noticed_before_the_credits_move(
         thread.join()
         return write(**arguments)
 
-    monkeypatch.setattr(audiences, "write", write_while_ana_loses_her_role)
+    monkeypatch.setattr(classification, "write", write_while_ana_loses_her_role)
 
     with pytest.raises(roles.RoleMissing):
         broadcasts.send(member=ana, audience=EVERYONE, text="Hola")

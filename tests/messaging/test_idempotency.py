@@ -1,5 +1,6 @@
 """Keys of requests: twins wait, what is old is forgotten, what is refused leaves nothing."""
 
+import queue
 import threading
 from collections import Counter
 
@@ -210,3 +211,53 @@ def test_old_keys_are_forgotten_in_bites(ready, ana, monkeypatch):
 
     assert [idempotency.forget_old() for _ in range(2)] == [True, False]
     assert not IdempotencyKey.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_twins_that_would_hold_every_thread_are_told_sooner(ready, ana):
+    claimed, go_on = threading.Event(), threading.Event()
+    told: queue.Queue[type[Exception]] = queue.Queue()
+
+    def first() -> None:
+        with transaction.atomic():
+            broadcasts.send(member=ana, audience=EVERYONE, text="Hola", once=once())
+            claimed.set()
+            go_on.wait(60)
+        connection.close()
+
+    def twin() -> None:
+        try:
+            broadcasts.send(member=ana, audience=EVERYONE, text="Hola", once=once())
+        except (idempotency.KeyStillRunning, idempotency.CarriedOutBefore) as outcome:
+            told.put(type(outcome))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=one) for one in [first, *[twin] * 7]]
+    threads[0].start()
+    assert claimed.wait(60)
+    for thread in threads[1:]:
+        thread.start()
+    soon = [told.get(timeout=60) for _ in range(3)]  # the four others wait still
+    go_on.set()
+    later = [told.get(timeout=60) for _ in range(4)]
+    for thread in threads:
+        thread.join(60)
+
+    assert soon == [idempotency.KeyStillRunning] * 3
+    assert later == [idempotency.CarriedOutBefore] * 4
+
+
+@pytest.mark.django_db
+def test_whoever_waits_less_for_a_twin_waits_for_all_else_as_ever(ready, ana):
+    for _ in range(4):
+        idempotency._PLACES.acquire()
+    try:
+        with transaction.atomic():
+            broadcasts.send(member=ana, audience=EVERYONE, text="Hola", once=once())
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW lock_timeout")
+                assert cursor.fetchone() == ("5s",)
+    finally:
+        for _ in range(4):
+            idempotency._PLACES.release()

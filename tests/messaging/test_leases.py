@@ -77,7 +77,7 @@ def test_a_mark_is_refused_when_the_lease_is_nearly_over(broadcast, memory):
     (claimed,) = leases.claim(lease, most=1)
     Message.objects.update(lease_until=timezone.now() + timedelta(seconds=5))
 
-    assert leases.mark(lease, [claimed.id], provider=memory.name) == set()
+    assert leases.mark(lease, [claimed.id], provider=memory.name) == {}
 
     assert only_message(broadcast).status == "QUEUED"
 
@@ -87,7 +87,7 @@ def test_a_stranger_cannot_mark_or_record(broadcast, memory):
     (claimed,) = leases.claim(lease, most=1)
     Message.objects.update(lease_token=uuid4())
 
-    assert leases.mark(lease, [claimed.id], provider=memory.name) == set()
+    assert leases.mark(lease, [claimed.id], provider=memory.name) == {}
     recording.record(
         queue_id=lease.queue_id,
         token=lease.token,

@@ -159,7 +159,8 @@ def test_a_bite_at_a_time_comes_to_the_same(
     [
         (Status.PAUSED, None, "UNKNOWN"),  # somebody may have resumed it since
         (Status.SCHEDULED, timedelta(hours=-1), "UNKNOWN"),
-        (Status.SCHEDULED, timedelta(hours=1), "QUEUED"),  # its moment has not come
+        (Status.SCHEDULED, timedelta(hours=1), "QUEUED"),  # its moment has not come: it is held
+        (Status.PAUSED, timedelta(hours=1), "QUEUED"),  # held before, or waiting for approval
         (Status.CANCELED, None, "QUEUED"),  # nothing of it could leave any more
     ],
 )

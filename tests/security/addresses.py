@@ -17,6 +17,8 @@ ADDRESSES: Final = {
     "/api/terms/accept": {"POST"},
     "/api/organizations/{own}": {"GET"},
     "/api/organizations/{own}/accept-terms": {"POST"},
+    "/api/api-keys": {"GET", "POST"},
+    f"/api/api-keys/{ID}": {"DELETE"},
     "/api/messages/sms/all": {"POST"},
     f"/api/messages/queues/{ID}": {"GET"},
     "/api/providers/twilio/reports": {"POST"},

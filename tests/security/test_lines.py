@@ -1,4 +1,4 @@
-"""The security lines of callbacks, secrets and logs: each has a test here that is named for it."""
+"""The security lines of spending, callbacks, secrets and logs: each has a test here that is named for it."""
 
 import re
 from typing import Final
@@ -8,7 +8,29 @@ import pytest
 from tests.house import source
 
 LINES: Final = {
+    "S1": "access tokens only",
+    "S2": "no forged token",
+    "S3": "HS256, issuer and audience, a key of its own",
+    "S4": "15 minutes, 7 days, 30 days",
+    "S5": "a refresh token works once",
+    "S7": "a new password ends every token",
+    "S8": "who is switched off is out",
+    "S9": "who is deleted is out",
+    "S10": "logout, a change of role or organization act at once",
+    "S11": "guesses are counted, and nobody learns who exists",
+    "S12": "nothing is sent without the terms, at any door",
+    "S13": "keys of programs: a digest, shown once, never more than their member",
+    "S14": "every view asks for a right",
+    "S15": "a platform superuser does nothing for an organization",
+    "S16": "ids in filters, keys and bodies reach nothing of others",
+    "S17": "no id counts",
     "S18": "the classifying statement selects by organization, and the audit proves it",
+    "S22": "a spending cap is never overrun, and stops where it cannot be asked",
+    "S23": "only the organization's countries, and nothing premium or by satellite",
+    "S25": "somebody is told at half of a cap, at four fifths and at the stop",
+    "S26": "so many segments a text, so many contacts an audience",
+    "S27": "above the organization's size another member decides, at every door",
+    "S58": "the audit trail, written past the application",
     "S60": "a carrier's signature over PUBLIC_URL, two tokens during rotation, 403 before reading",
     "S61": "a replay is harmless",
     "S62": "our own token in the address, under earlier keys too",

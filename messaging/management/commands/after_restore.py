@@ -6,13 +6,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from messaging import restoring
+from messaging import restoring, scheduling
 
 
 class Command(BaseCommand):
     help = (
         "After a backup was restored, and before anything else is started: make every message that may "
-        "have been sent since the backup UNKNOWN, so that nothing sends it again."
+        "have been sent since the backup UNKNOWN, and pause what is scheduled for later, so that nothing "
+        "sends it again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -41,4 +42,17 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{messages} messages of {len(waiting)} broadcasts may have been sent after the backup was"
                 " made. Nothing was changed: add --yes to make them UNKNOWN."
+            )
+        self._hold_scheduled(is_meant=options["yes"])
+
+    def _hold_scheduled(self, *, is_meant: bool) -> None:
+        if is_meant and (held := scheduling.hold_all()):
+            self.stdout.write(
+                f"{held} scheduled broadcasts are PAUSED now: somebody may have canceled or sent them since"
+                " the backup. Resume those that are still to be sent: they wait for their moment again."
+            )
+        elif scheduled := scheduling.to_come().count():
+            self.stdout.write(
+                f"{scheduled} broadcasts are scheduled for later, and may have been canceled or sent since"
+                " the backup. Add --yes to pause them."
             )

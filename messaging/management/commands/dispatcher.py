@@ -1,8 +1,10 @@
 """The dispatcher process: sweeps every two seconds, with or without a broker."""
 
 import logging
+import os
 import signal
 import threading
+import time
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +16,36 @@ from messaging.dispatching import Dispatcher
 from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Ends this process once nothing was shown to it for so many seconds: whoever started it starts it again.
+
+    The one connection of a dispatcher may hang for good, as behind a proxy that lost the way; a supervisor
+    sees a process that lives. What it held comes back by its lease.
+    """
+
+    def __init__(self, *, seconds: float, every: float) -> None:
+        self.seconds = seconds
+        self.every = every
+        self.waited = 0.0
+
+    def start(self) -> None:
+        """Watch until the process ends."""
+        threading.Thread(target=self._run, name="watch", daemon=True).start()
+
+    def show(self) -> None:
+        """Show that the loop goes round."""
+        self.waited = 0.0
+
+    def _run(self) -> None:
+        # By its own steps and not by a clock: who was asleep as a whole has missed nothing.
+        while self.waited < self.seconds:
+            time.sleep(self.every)
+            self.waited += self.every
+        log.error("dispatcher_is_stuck")
+        logging.shutdown()
+        os._exit(1)
 
 
 class Command(BaseCommand):
@@ -37,6 +69,8 @@ class Command(BaseCommand):
 
     def _sweep_until_stopped(self) -> None:
         dispatcher = Dispatcher()
+        watch = Watch(seconds=TIMINGS.dispatcher_stuck, every=TIMINGS.sweep)
+        watch.start()
         told = ""  # each reason once, not every two seconds
         while not self.stop.is_set():
             goes_on = False
@@ -52,6 +86,7 @@ class Command(BaseCommand):
                 if told:
                     log.warning("database_is_back")
                 told = ""
+            watch.show()
             if not goes_on:
                 self.stop.wait(TIMINGS.sweep)
 

@@ -3,8 +3,9 @@
 Its SMS API, version 3: `POST /sms/3/messages`, `GET /sms/3/logs`, the webhooks "Receive outbound SMS
 message reports" and "Receive inbound SMS messages" (infobip.com/docs/api/channels/sms).
 
-Every destination carries our own message id, and everything Infobip says of it repeats that id:
-answer, report and log. So an answer that was lost is found again for certain.
+Every destination carries an id of ours, which names the message and, from its second attempt on, the
+attempt; everything Infobip says of it repeats that id: answer, report and log. So an answer that was lost is
+found again for certain, and what it says of an attempt that it refused says nothing of the next.
 
 **How its callbacks are known.** Infobip signs nothing where the address comes with the message, as
 ours does. HMAC, Basic and OAuth exist for the notification profiles of its Subscriptions API alone,
@@ -23,7 +24,7 @@ from uuid import UUID
 
 from yarl import URL
 
-from messaging.providers import signing
+from messaging.providers import references, signing
 from messaging.providers.base import (
     Accepted,
     Batch,
@@ -64,9 +65,6 @@ logger = logging.getLogger(__name__)
 
 _HOSTS: Final = re.compile(r"([a-z0-9-]+\.)?api\.infobip\.com")  # each account has its own
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9_.-]{1,56}")
-_SENDER: Final = re.compile(
-    r"\+?[0-9]{3,15}|(?=.*[A-Za-z])[A-Za-z0-9 _&.-]{1,11}"  # a name has a letter
-)
 _NUMBER: Final = re.compile(r"[1-9][0-9]{7,14}")  # an international number without its +
 # Which of two logs of one message says more.
 _ORDER: Final[tuple[ReportStatus, ...]] = ("", "FAILED", "SENT", "UNDELIVERED", "DELIVERED")
@@ -114,12 +112,7 @@ class Infobip(HTTPProvider):
             raise InvalidProviderURL(
                 "the API key is missing: infobip://ACCOUNT:API_KEY@XXXXX.api.infobip.com"
             )
-        sender = url.option("from")
-        if not _SENDER.fullmatch(sender):
-            raise InvalidProviderURL(
-                "it needs a sender: `from`, a number (write + as %2B), a short code or a name of "
-                "at most 11 characters"
-            )
+        sender = url.sender()
         return cls(credential, url.capacity(), sender=sender, base_url=url.base_url(_HOSTS))
 
     @property
@@ -136,7 +129,7 @@ class Infobip(HTTPProvider):
         message: dict[str, object] = {
             "sender": self._sender.removeprefix("+"),
             "destinations": [
-                {"to": message.recipient.removeprefix("+"), "messageId": str(message.id)}
+                {"to": message.recipient.removeprefix("+"), "messageId": message.reference}
                 for message in batch.messages
             ],
             "content": {"text": batch.text},
@@ -207,7 +200,7 @@ class Infobip(HTTPProvider):
             status=status,
             code=code,
             raw=result,
-            message_id=_our_id(reference),
+            message_id=references.message_of(reference),
             reason=reason,
             opts_out=code in OPTED_OUT,
         )
@@ -248,7 +241,7 @@ class Infobip(HTTPProvider):
     # --- look-up ----------------------------------------------------------------------------------
 
     def build_look_up(self, handed: Handed) -> Request:
-        address = (self._base / "sms/3/logs").with_query(messageId=str(handed.id))
+        address = (self._base / "sms/3/logs").with_query(messageId=handed.reference)
         return Request(address, b"", {"Authorization": self._headers["Authorization"]}, "GET")
 
     def parse_look_up(self, payload: object, handed: Handed) -> list[Found]:
@@ -261,13 +254,13 @@ class Infobip(HTTPProvider):
         found = []
         for log in _objects(payload, "results"):
             group, name = _status(log)
-            if log.get("messageId") == str(handed.id) and name != DUPLICATE and group:
+            if log.get("messageId") == handed.reference and name != DUPLICATE and group:
                 # A status nobody knows still shows that the message is there.
                 status = STATUSES.get(name, GROUPS.get(group, "SENT"))
                 code, reason = _why(log, name, status)
                 found.append(
                     Found(
-                        provider_message_id=str(handed.id),
+                        provider_message_id=handed.reference,
                         status=status,
                         is_certain=True,
                         code=code,
@@ -351,15 +344,6 @@ def _segments(answer: Mapping[str, object]) -> int | None:
     details = answer.get("details")
     count = details.get("messageCount") if isinstance(details, dict) else None
     return count if isinstance(count, int) and 0 < count < 1000 else None
-
-
-def _our_id(reference: str) -> UUID | None:
-    """Return the id of our message, written as we write it: others use the account too."""
-    try:
-        message_id = UUID(reference)
-    except ValueError:
-        return None
-    return message_id if str(message_id) == reference else None
 
 
 def _e164(number: str) -> str:

@@ -62,9 +62,6 @@ logger = logging.getLogger(__name__)
 
 _HOSTS: Final = re.compile(r"api(-(eu|us|ap))?\.nexmo\.com")
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9]{7,16}")
-_SENDER: Final = re.compile(
-    r"\+?[0-9]{3,15}|(?=.*[A-Za-z])[A-Za-z0-9 _&.-]{1,11}"  # a name has a letter
-)
 _NUMBER: Final = re.compile(r"[1-9][0-9]{6,14}")  # an international number without its +
 _CODE: Final = re.compile(r"[a-z0-9-]{1,40}")
 
@@ -111,12 +108,7 @@ class Vonage(HTTPProvider):
             raise InvalidProviderURL(
                 "the API secret is missing: vonage://API_KEY:API_SECRET@api.nexmo.com"
             )
-        sender = url.option("from")
-        if not _SENDER.fullmatch(sender):
-            raise InvalidProviderURL(
-                "it needs a sender: `from`, a number (write + as %2B), a short code or a name of "
-                "at most 11 characters"
-            )
+        sender = url.sender()
         signature_secret = url.option("signature_secret")
         if not signature_secret:
             raise InvalidProviderURL(

@@ -55,10 +55,9 @@ def signature(url: str, fields: Mapping[str, str], token: str = TOKEN) -> str:
 
 def signed(stack: Stack, path: str, fields: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of a call as the stack's own account at the carrier signs it."""
-    url = f"http://127.0.0.1:{stack.callbacks.port}{path}"  # PUBLIC_URL
     return urlencode(fields).encode(), {
         "Content-Type": FORM,
-        "X-Twilio-Signature": signature(url, fields),
+        "X-Twilio-Signature": signature(f"{stack.public_url}{path}", fields),
     }
 
 

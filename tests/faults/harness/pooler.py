@@ -60,6 +60,7 @@ class Pooler:
         self.path = path
         self.room = asyncio.Semaphore(size)
         self.idle: list[Server] = []
+        self.greeting = b""  # once known, a client is let in without a connection to spare
 
     async def borrow(self, startup: bytes) -> Server:
         await self.room.acquire()
@@ -83,9 +84,11 @@ class Pooler:
         with suppress(OSError, asyncio.IncompleteReadError):
             startup = await self._startup(reader, writer)
             if startup:
-                server = await self.borrow(startup)
-                writer.write(server.greeting)
-                await self.give_back(server, is_whole=True)
+                if not self.greeting:
+                    server = await self.borrow(startup)
+                    self.greeting = server.greeting
+                    await self.give_back(server, is_whole=True)
+                writer.write(self.greeting)
                 while True:
                     await self._transaction(reader, writer, startup)
         writer.close()

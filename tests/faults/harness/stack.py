@@ -43,7 +43,8 @@ class Stack(Basis):
     `pool` is the worker's processes, `web` and `valkey` further words of their commands, `postgresql` its
     settings, `carriers` how many sandbox carriers there are: `{carrier}` and `{carrier2}` in SMS_PROVIDERS
     stand for the addresses at which each part reaches them. `reports` and `delay` are the carriers'.
-    Everything else is a variable of web, worker and dispatcher.
+    `direct` leaves proxies and failpoints out: nothing can be broken, and nothing of the machine goes into
+    that. Everything else is a variable of web, worker and dispatcher.
     """
 
     def __init__(
@@ -57,9 +58,11 @@ class Stack(Basis):
         carriers: int = 1,
         reports: str = "final",
         delay: float = 0.3,
+        direct: bool = False,
         **environment: str,
     ) -> None:
         super().__init__(blocker)
+        self.is_direct = direct
         self.houses: list[House] = []
         self.answers: list[Answer] = []
         self.may_wait: set[UUID] = set()
@@ -86,10 +89,12 @@ class Stack(Basis):
         self.port = free_port()
         self.callbacks = self.proxies.open("callbacks", str(self.port))
         self.wires.append(self.callbacks)
+        public = self.port if self.is_direct else self.callbacks.port
+        self.public_url = f"http://127.0.0.1:{public}"
         ours = {
             "PREGON_STATE": str(self.state),
             "PORT": str(self.port),
-            "PUBLIC_URL": f"http://127.0.0.1:{self.callbacks.port}",
+            "PUBLIC_URL": self.public_url,
             "ALLOWED_HOSTS": "127.0.0.1",
             "SMS_PROVIDERS": USUAL_PROVIDER,
             **environment,
@@ -125,17 +130,27 @@ class Stack(Basis):
         self.wires += wires.values()
         providers = given["SMS_PROVIDERS"]
         for carrier in self.carriers:
-            address = f"http://127.0.0.1:{wires[carrier.name].port}"
+            way = carrier if self.is_direct else wires[carrier.name]
+            address = f"http://127.0.0.1:{way.port}"
             providers = providers.replace(f"{{{carrier.name}}}", address)
         failpoints = self.state / "failpoints"
         failpoints.mkdir(exist_ok=True)
-        environment = {
-            **self._environment(),
-            "PREGON_FAILPOINTS": f"folder:{failpoints / name}",
-            **given,
+        by_wire = {
             "DATABASE_URL": _database_url(wires["database"].port),
             "REDIS_URL": f"redis://127.0.0.1:{wires['cache'].port}/1",
             "BROKER_URL": f"redis://127.0.0.1:{wires['broker'].port}/0",
+        }
+        directly = {
+            "DATABASE_URL": self.layout.database_url,
+            "REDIS_URL": self.layout.redis_url,
+            "BROKER_URL": self.layout.broker_url,
+        }
+        breakable = {"PREGON_FAILPOINTS": f"folder:{failpoints / name}"}
+        environment = {
+            **self._environment(),
+            **({} if self.is_direct else breakable),
+            **given,
+            **(directly if self.is_direct else by_wire),
             "SMS_PROVIDERS": providers,
         }
         program = Program(

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -258,3 +259,24 @@ def test_logs_are_found_by_message_or_destination(carrier: Carrier) -> None:
     assert logs(carrier, "another", messageId=str(one)) == []
     assert logs(carrier, messageId=str(uuid4())) == []
     assert logs(carrier) == []
+
+
+def test_a_further_attempt_is_found_under_its_own_id_and_is_the_same_message(
+    carrier: Carrier,
+) -> None:
+    provider = Infobip(Credential("acme", "key"), sender="Acme", base_url=URL(carrier.address))
+    first = Outgoing(uuid4(), TO, "")
+    second = replace(first, again_at=datetime.now(UTC))
+    carrier.misbehave({"preset": "broken_taken", "reports": []})
+    sent(provider, Batch([second], "Hola ☕", "SMS"))
+    handed = Handed(second.id, TO, "Hola ☕", datetime.now(UTC), second.again_at)
+
+    async def run(asked: Handed) -> list[Found]:
+        async with http_session(concurrency=2, connect=10, read=10) as http:
+            return await provider.look_up(asked, http)
+
+    (found,) = asyncio.run(run(handed))
+    assert found.provider_message_id == second.reference
+    assert asyncio.run(run(replace(handed, again_at=None))) == []
+    sent(provider, Batch([first], "Hola ☕", "SMS"))
+    assert carrier.stats()["doubled"] == 1

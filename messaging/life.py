@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
@@ -19,15 +20,40 @@ MOST_REPORTS: Final = 100
 Status = Message.Status
 
 
+class What(StrEnum):
+    """What a moment of a message's life is, as the wire names it."""
+
+    ACCEPTED = "ACCEPTED"
+    CLAIMED = "CLAIMED"
+    HANDED_OVER = "HANDED_OVER"
+    TAKEN = "TAKEN"  # by the provider
+    ENDED = "ENDED"  # for good: `status` says how
+    GIVEN_UP = "GIVEN_UP"  # its outcome never became known
+    NEXT_ATTEMPT = "NEXT_ATTEMPT"  # when it is tried again
+    REPORT = "REPORT"
+    LOOK_UP = "LOOK_UP"  # we asked the provider, and this was the answer
+    PUT_BACK = "PUT_BACK"
+    UNKNOWN = "UNKNOWN"
+    RESOLVED = "RESOLVED"
+    LATE = "LATE"  # a report after the credits were returned
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """Something that happened to a message, in words."""
 
     at: datetime
+    what: What
     title: str
     details: Sequence[str] = ()
     status: str = ""  # the status it brought or speaks of
-    raw: str = ""  # the provider's own words
+    raw: Any = None  # the provider's own words
+
+    @property
+    def raw_text(self) -> str:
+        """The provider's own words as text, "" where there are none."""
+        words = self.raw
+        return json.dumps(words, indent=2, ensure_ascii=False, sort_keys=True) if words else ""
 
 
 def moments(message: Message) -> list[Moment]:
@@ -54,6 +80,7 @@ def _own(message: Message) -> Iterator[Moment]:
     """Yield the times that the message's own row tells, but its end."""
     yield Moment(
         message.created_at,
+        What.ACCEPTED,
         _("Accepted"),
         [_segments(message), _reserved(message)],
         status=Status.QUEUED,
@@ -61,12 +88,14 @@ def _own(message: Message) -> Iterator[Moment]:
     if message.claimed_at is not None:
         yield Moment(
             message.claimed_at,
+            What.CLAIMED,
             _("Claimed by a worker"),
             status=Status.SENDING,
         )
     if message.submit_started_at is not None:
         yield Moment(
             message.submit_started_at,
+            What.HANDED_OVER,
             _("Handed over"),
             [_("Attempt %(number)d") % {"number": message.attempts}],
             status=Status.SENDING,
@@ -74,31 +103,44 @@ def _own(message: Message) -> Iterator[Moment]:
     if message.sent_at is not None:
         yield Moment(
             message.sent_at,
+            What.TAKEN,
             _("Taken by %(provider)s") % {"provider": message.provider or _("the provider")},
             [
                 *([message.provider_message_id] if message.provider_message_id else []),
                 *([_spent(message)] if message.charge == Message.Charge.CAPTURED else []),
             ],
             status=Status.SENT,
-            raw=_raw(message.provider_metadata),
+            raw=message.provider_metadata,
         )
 
 
 def _end(message: Message) -> Iterator[Moment]:
     """Yield how it ended, or where it stands."""
     if message.delivered_at is not None:
-        yield Moment(message.delivered_at, _("Delivered"), status=Status.DELIVERED)
+        yield Moment(message.delivered_at, What.ENDED, _("Delivered"), status=Status.DELIVERED)
     elif message.status in Message.FINAL_STATUSES:
         yield Moment(
-            message.updated_at, message.get_status_display(), _why(message), status=message.status
+            message.updated_at,
+            What.ENDED,
+            message.get_status_display(),
+            _why(message),
+            status=message.status,
         )
     elif message.status == Status.UNKNOWN and message.charge == Message.Charge.RELEASED:
         yield Moment(
-            message.updated_at, _("Given up as unknown"), _why(message), status=Status.UNKNOWN
+            message.updated_at,
+            What.GIVEN_UP,
+            _("Given up as unknown"),
+            _why(message),
+            status=Status.UNKNOWN,
         )
     elif message.status == Status.QUEUED and message.attempts:
         yield Moment(
-            message.next_attempt_at, _("Next attempt"), _why(message), status=Status.QUEUED
+            message.next_attempt_at,
+            What.NEXT_ATTEMPT,
+            _("Next attempt"),
+            _why(message),
+            status=Status.QUEUED,
         )
 
 
@@ -112,7 +154,10 @@ def _why(message: Message) -> list[str]:
 
 def _event(event: MessageEvent) -> Moment:
     return Moment(
-        event.created_at, event.get_kind_display(), [event.detail] if event.detail else []
+        event.created_at,
+        What(event.kind),
+        event.get_kind_display(),
+        [event.detail] if event.detail else [],
     )
 
 
@@ -120,11 +165,12 @@ def _report(report: DeliveryReport) -> Moment:
     outcome = report.get_outcome_display() if report.outcome else _("Not applied yet")
     return Moment(
         report.created_at,
+        What.LOOK_UP if report.looked_up else What.REPORT,
         (_("Look-up at %(provider)s") if report.looked_up else _("Delivery report of %(provider)s"))
         % {"provider": report.provider},
         [text for text in (str(outcome), report.code, report.reason) if text],
         status=report.status,
-        raw=_raw(report.raw),
+        raw=report.raw,
     )
 
 
@@ -150,7 +196,3 @@ def _returned(message: Message) -> str:
     return ngettext("%(count)d credit returned", "%(count)d credits returned", count) % {
         "count": count
     }
-
-
-def _raw(words: Any) -> str:
-    return json.dumps(words, indent=2, ensure_ascii=False, sort_keys=True) if words else ""

@@ -1,40 +1,22 @@
-"""Rows of who acts: organizations, their members, the terms they accepted, and what they did."""
+"""Rows of who acts: organizations, their members and keys, and the terms they accepted."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
-from uuid import uuid4
+from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Q
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django.utils.translation import gettext_lazy as _
 
 from accounts import countries, roles
-
-
-class UuidV7(models.Func):
-    """PostgreSQL's time-ordered UUID: rows written by SQL get keys in the order of writing."""
-
-    function = "uuidv7"
-    template = "%(function)s()"
-    output_field = models.UUIDField()
-    allowed_default = True
-
-
-class Row(models.Model):
-    """What every table has: a key that SQL and Python can both make, and its birth by one clock."""
-
-    # The Python default lets the admin show an add page; the database's keeps bulk inserts ordered.
-    id = models.UUIDField(primary_key=True, default=uuid4, db_default=UuidV7(), editable=False)
-    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
-
-    class Meta:
-        abstract = True
+from accounts.models.audit import AuditEntry
+from accounts.models.rows import Row
 
 
 class Organization(Row):
@@ -174,6 +156,9 @@ class Member(Row, AbstractBaseUser):
     )
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
+    acts_by_key: UUID | None = None
+    """The API key that this request came with; no column. A person at the keyboard has none."""
+
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
@@ -226,6 +211,48 @@ class Member(Row, AbstractBaseUser):
         return self.is_staff
 
 
+class ApiKey(Row):
+    """What a program shows to act as one member. The key itself is nowhere: only its digest is kept."""
+
+    organization = models.ForeignKey(
+        Organization,
+        on_delete=models.PROTECT,
+        related_name="api_keys",
+        verbose_name=_("organization"),
+    )
+    member = models.ForeignKey(
+        Member,
+        on_delete=models.PROTECT,
+        related_name="api_keys",
+        verbose_name=_("member"),
+        help_text=_("Who made the key. It may do what this member may, and ends with him."),
+    )
+    name = models.CharField(
+        _("name"), max_length=100, help_text=_("Which program uses it, as: web shop.")
+    )
+    prefix = models.CharField(
+        _("begins with"), max_length=16, editable=False, help_text=_("To recognise it by.")
+    )
+    digest = models.BinaryField(max_length=32, unique=True)
+    is_active = models.BooleanField(_("active"), default=True, editable=False)
+    # Written at most once a minute: a column that every request writes would be the hottest of all.
+    last_used_at = models.DateTimeField(_("last used at"), null=True, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        indexes = [
+            # The keys of one organization, newest first.
+            models.Index(
+                fields=["organization", "-created_at", "-id"], name="accounts_key_organization"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Terms(Row):
     """One version of the terms of use; the newest published one is in force for everybody."""
 
@@ -265,39 +292,3 @@ class TermsAcceptance(Row):
 
     def __str__(self) -> str:
         return f"{self.member_id} {self.terms_id}"
-
-
-class AuditEntry(Row):
-    """One act worth answering for: who did what to which row. Ids and digests, never a number or a text."""
-
-    organization = models.ForeignKey(
-        Organization,
-        on_delete=models.PROTECT,
-        null=True,
-        related_name="+",
-        verbose_name=_("organization"),
-    )
-    member = models.ForeignKey(
-        Member,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,  # the entry outlives the member
-        null=True,
-        related_name="+",
-        verbose_name=_("member"),
-        help_text=_("Empty when the system itself acted."),
-    )
-    act = models.CharField(_("act"), max_length=64)
-    subject = models.CharField(_("of which row"), max_length=100)
-    details = models.JSONField(_("details"), default=dict)
-    address = models.GenericIPAddressField(_("address"), null=True)
-
-    class Meta:
-        verbose_name = _("audit entry")
-        verbose_name_plural = _("audit entries")
-        indexes = [
-            # The audit trail of one organization, newest first.
-            models.Index(fields=["organization", "-created_at"], name="accounts_audit_organization")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.act} {self.subject}"

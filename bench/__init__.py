@@ -1,0 +1,1 @@
+"""The benchmarks: what it costs, measured against floors."""

@@ -1,0 +1,49 @@
+"""What a file of contacts may be at most, and what is said of one that is none."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.utils.translation import gettext as _
+
+LARGEST_FILE: Final = 128 * 2**20
+"""Bytes of an uploaded file: a million rows of a dozen columns."""
+
+LARGEST_UNPACKED: Final = 2**30
+"""Bytes that the parts of a workbook may come to, as they are read."""
+
+MOST_ROWS: Final = 1_048_576
+"""Rows below the header: what a sheet can have."""
+
+MOST_COLUMNS: Final = 100
+LONGEST_LINE: Final = 1_000_000
+LONGEST_CELL: Final = 131_072
+"""Characters of one cell; more means that a quotation mark was never closed."""
+
+
+class FormatNotRead(ValueError):
+    """The file is no table that can be read; nothing was kept of it."""
+
+
+class FileTooLarge(ValueError):
+    """The file has more than an import takes; nothing was kept of it."""
+
+
+def too_large() -> FileTooLarge:
+    """Return what is raised for too many bytes."""
+    return FileTooLarge(
+        _("The file is larger than %(size)d MB. Split it, and import one part after the other.")
+        % {"size": LARGEST_FILE // 2**20}
+    )
+
+
+def require_width(cells: int) -> None:
+    """Pass when a row has no more cells than a table may have columns.
+
+    Raises: FileTooLarge.
+    """
+    if cells > MOST_COLUMNS:
+        raise FileTooLarge(
+            _("The file has more than %(limit)d columns. Remove those that are no contact's data.")
+            % {"limit": MOST_COLUMNS}
+        )

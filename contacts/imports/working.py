@@ -1,0 +1,325 @@
+"""Working through an import in bites: rows read, compared and written in sets, a chunk a transaction."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+from django.db.models.functions import Now
+
+from accounts import audit
+from contacts import phone_numbers
+from contacts.import_rows import ImportChunk, ImportJob, ImportKey, UntakenRow
+from contacts.imports import records
+from contacts.imports.records import Record, Untaken
+from contacts.models import Tag
+
+log = logging.getLogger(__name__)
+
+Mode, Status, Reason = ImportJob.Mode, ImportJob.Status, UntakenRow.Reason
+
+BITE: Final = 2.0
+"""Seconds after which a task makes room for the next."""
+
+DELETED_AT_ONCE: Final = 20_000
+"""Contacts that are taken out in one transaction: half a second."""
+
+MOST_BROKEN: Final = 20
+"""Bites that may break off one after the other before the import is given up."""
+
+# Whoever holds the row works at this moment: nobody waits for that.
+_BEGIN: Final = """
+UPDATE contacts_importjob SET broken_bites = broken_bites + 1, woken_at = clock_timestamp() WHERE id =
+  (SELECT j.id FROM contacts_importjob j JOIN accounts_organization o ON o.id = j.organization_id
+   WHERE j.id = %s AND j.status = 'PROCESSING' AND o.status = 'ACTIVE'
+   FOR NO KEY UPDATE OF j SKIP LOCKED)
+RETURNING broken_bites
+"""
+
+_TABLE: Final = """
+CREATE TEMPORARY TABLE contacts_bite (
+  line int NOT NULL, key text NOT NULL, phone text NOT NULL, country text NOT NULL,
+  e164 text NOT NULL, region text NOT NULL, read_as text NOT NULL, refusal text NOT NULL,
+  name text NOT NULL, last_name text NOT NULL, email text NOT NULL, birth_date text NOT NULL,
+  status text NOT NULL, tags text NOT NULL,
+  own_id uuid NOT NULL DEFAULT uuidv7(), known_id uuid
+)
+"""
+
+_COPY: Final = """
+COPY contacts_bite (line, key, phone, country, e164, region, read_as, refusal, name, last_name, email,
+  birth_date, status, tags) FROM STDIN
+"""
+
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_ESCAPED: Final = re.compile(r"[\\\t\n\r]")
+
+_COPY_UNTAKEN: Final = "COPY contacts_untakenrow (job_id, line, reason, detail) FROM STDIN"
+
+_TAKE_KEYS: Final = """
+INSERT INTO contacts_importkey (job_id, key, line)
+SELECT %(job)s, key, line FROM contacts_bite ORDER BY line ON CONFLICT DO NOTHING
+"""
+
+_LEAVE_REPEATED: Final = f"""
+WITH repeated AS (
+  DELETE FROM contacts_bite b USING contacts_importkey k
+  WHERE k.job_id = %(job)s AND k.key = b.key AND k.line <> b.line
+  RETURNING b.line, k.line AS first
+)
+INSERT INTO contacts_untakenrow (job_id, line, reason, detail)
+SELECT %(job)s, line, '{Reason.REPEATED}', first FROM repeated
+"""
+
+# The oldest contact with the number: a broadcast writes to it. Written so that the index of numbers is the
+# only one that fits: with the statistics of an empty table, the planner reads all contacts in the order of
+# their creation for every single row.
+_FIND_KNOWN: Final = """
+UPDATE contacts_bite b SET known_id = known.id
+FROM (
+  SELECT line, (
+    SELECT (array_agg(c.id ORDER BY c.created_at, c.id))[1] FROM contacts_contact c
+    WHERE c.organization_id = %(organization)s AND c.e164 = read.e164
+      AND coalesce(c.deleted_at, 'infinity') = 'infinity') AS id
+  FROM contacts_bite read WHERE e164 <> ''
+) known
+WHERE known.line = b.line AND known.id IS NOT NULL
+"""
+# Few are written so. Once for the whole chunk: at worst the contacts are read once.
+_FIND_KNOWN_UNREAD: Final = f"""
+UPDATE contacts_bite b SET known_id = known.id
+FROM (
+  SELECT DISTINCT ON (phone) phone, id FROM contacts_contact
+  WHERE organization_id = %(organization)s AND deleted_at IS NULL AND read_as <> ''
+    AND read_as = '{phone_numbers.NOWHERE}' AND phone = ANY(%(unread)s)
+  ORDER BY phone, created_at, id
+) known
+WHERE known.phone = b.phone AND b.e164 = ''
+"""
+
+_LEAVE_KNOWN: Final = f"""
+WITH known AS (DELETE FROM contacts_bite WHERE known_id IS NOT NULL RETURNING line)
+INSERT INTO contacts_untakenrow (job_id, line, reason, detail)
+SELECT %(job)s, line, '{Reason.KNOWN}', '' FROM known
+"""
+
+# What the file says nothing of stays as it is; what it says nothing new of is not written.
+_OLD: Final = "c.name, c.last_name, c.email, c.birth_date, c.status"
+_NEW: Final = """coalesce(nullif(b.name, ''), c.name), coalesce(nullif(b.last_name, ''), c.last_name),
+  coalesce(nullif(b.email, ''), c.email), coalesce(nullif(b.birth_date, '')::date, c.birth_date),
+  coalesce(nullif(b.status, ''), c.status)"""
+_UPDATE: Final = f"""
+UPDATE contacts_contact c SET (name, last_name, email, birth_date, status, updated_at) = ROW({_NEW}, now())
+FROM contacts_bite b WHERE c.id = b.known_id AND ({_OLD}) IS DISTINCT FROM ({_NEW})
+"""
+
+# A microsecond apart, so that they stand in the order of the file wherever they are listed; never before
+# the import, should the clock go back: what is older is what replacing takes out.
+_INSERT: Final = """
+INSERT INTO contacts_contact (id, organization_id, created_at, updated_at, name, last_name, email, phone,
+  country, e164, region, read_as, refusal, status, origin, birth_date)
+SELECT own_id, %(organization)s,
+  greatest(now(), %(begun)s) + (line - %(first)s) * interval '1 microsecond', now(), name, last_name,
+  email, phone, country, e164, region, read_as, refusal,
+  coalesce(nullif(status, ''), 'ACTIVE'), 'IMPORT', nullif(birth_date, '')::date
+FROM contacts_bite WHERE known_id IS NULL ORDER BY line
+"""
+
+_TAG_ALL: Final = """
+INSERT INTO contacts_contact_tags (contact_id, tag_id)
+SELECT coalesce(b.known_id, b.own_id), t.id FROM contacts_bite b CROSS JOIN contacts_tag t
+WHERE t.organization_id = %(organization)s AND t.id = ANY(%(tags)s::uuid[]) ON CONFLICT DO NOTHING
+"""
+_MAKE_TAGS: Final = """
+INSERT INTO contacts_tag (organization_id, name, description, color, updated_at)
+SELECT DISTINCT %(organization)s::uuid, named.name, '', %(color)s, now()
+FROM contacts_bite b CROSS JOIN LATERAL string_to_table(b.tags, E'\\n') AS named(name)
+WHERE b.tags <> '' ORDER BY 2 ON CONFLICT DO NOTHING
+"""
+_TAG_EACH: Final = """
+INSERT INTO contacts_contact_tags (contact_id, tag_id)
+SELECT coalesce(b.known_id, b.own_id), t.id
+FROM contacts_bite b CROSS JOIN LATERAL string_to_table(b.tags, E'\\n') AS named(name)
+JOIN contacts_tag t ON t.organization_id = %(organization)s AND t.name = named.name
+WHERE b.tags <> '' ON CONFLICT DO NOTHING
+"""
+
+_DELETE_OLD: Final = """
+UPDATE contacts_contact SET deleted_at = now(), updated_at = now() WHERE id IN (
+  SELECT id FROM contacts_contact
+  WHERE organization_id = %s AND deleted_at IS NULL AND created_at < %s
+  ORDER BY created_at, id LIMIT %s)
+"""
+
+
+def work(*, job_id: UUID) -> bool:
+    """Work on an import for about two seconds; return whether more is left.
+
+    Each chunk is one transaction: whoever is killed leaves what was committed, and the next goes on from
+    there. Doing it twice at once is harmless. An import that breaks off again and again is given up.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_BEGIN, [job_id])
+        begun = cursor.fetchone()
+    if begun is None:
+        return False
+    if begun[0] > MOST_BROKEN:
+        log.error("import_given_up", extra={"import": str(job_id)})
+        _give_up(job_id, ImportJob.Failure.BROKEN)
+        return False
+    deadline = time.monotonic() + BITE
+    while _work_on_chunk(job_id):
+        if time.monotonic() >= deadline:
+            return True
+    return False
+
+
+@transaction.atomic
+def _work_on_chunk(job_id: UUID) -> bool:
+    """Deal with the next chunk, or take out old contacts, or finish; return whether more is left."""
+    job = _held(job_id)
+    if job is None:
+        return False
+    chunk = ImportChunk.objects.filter(job=job).order_by("number").first()
+    if chunk is not None:
+        _deal_with(job, json.loads(chunk.rows))
+        chunk.delete()
+    elif job.mode == Mode.DELETE_ALL and not job.added:
+        _finish(job, failure=ImportJob.Failure.NOTHING_TAKEN)
+        return False
+    elif job.mode != Mode.DELETE_ALL or not _delete_some(job):
+        _finish(job)
+        return False
+    job.broken_bites = 0
+    job.save(update_fields=["done", "added", "updated", "deleted", "not_taken", "broken_bites"])
+    return True
+
+
+def _held(job_id: UUID) -> ImportJob | None:
+    """Return the running import, locked; None where it is finished or somebody else works on it."""
+    return (
+        ImportJob.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+        .select_related("organization", "member")
+        .filter(pk=job_id, status=Status.PROCESSING)
+        .first()
+    )
+
+
+def _deal_with(job: ImportJob, rows: list[tuple[int, list[str]]]) -> None:
+    """Write the contacts of these rows, and the reasons of those that are none."""
+    taken: list[tuple[int, Record]] = []
+    untaken: list[tuple[int, Untaken]] = []
+    for line, cells in rows:
+        read = records.read(cells, default_country=job.organization.country)
+        if isinstance(read, Untaken):
+            untaken.append((line, read))
+        else:
+            taken.append((line, read))
+    with connection.cursor() as cursor:
+        if untaken:
+            _report(cursor, job, untaken)
+        added, found = _write(cursor, job, taken) if taken else (0, 0)
+    job.done += len(rows)
+    job.added += added
+    job.updated += found
+    job.not_taken += len(rows) - added - found
+
+
+def _report(cursor: CursorWrapper, job: ImportJob, untaken: Iterable[tuple[int, Untaken]]) -> None:
+    with cursor.copy(_COPY_UNTAKEN) as copy:
+        for line, why in untaken:
+            copy.write_row((job.pk, line, why.reason, why.detail))
+
+
+def _write(
+    cursor: CursorWrapper, job: ImportJob, taken: list[tuple[int, Record]]
+) -> tuple[int, int]:
+    """Write the contacts; return how many were added and how many of them were there."""
+    values = {
+        "job": job.pk,
+        "organization": job.organization_id,
+        "first": taken[0][0],
+        "begun": job.created_at,
+        "tags": job.tag_ids,
+        "unread": [phone for _line, (_key, phone, _country, e164, *_rest) in taken if not e164],
+        "color": Tag._meta.get_field("color").default,
+    }
+
+    def run(statement: str) -> int:
+        cursor.execute(statement, values)
+        return int(cursor.rowcount)
+
+    cursor.execute(_TABLE)
+    with cursor.copy(_COPY) as copy:
+        copy.write("".join(_copied(line, record) for line, record in taken))
+    cursor.execute("ANALYZE contacts_bite")
+    if run(_TAKE_KEYS) < len(taken):
+        run(_LEAVE_REPEATED)
+    if job.mode != Mode.DELETE_ALL:
+        run(_FIND_KNOWN)
+        if values["unread"]:
+            run(_FIND_KNOWN_UNREAD)
+    if job.mode == Mode.ADD:
+        run(_LEAVE_KNOWN)
+    cursor.execute("SELECT count(*) FROM contacts_bite WHERE known_id IS NOT NULL")
+    found = int(cursor.fetchone()[0])
+    if found:
+        run(_UPDATE)
+    added = run(_INSERT)
+    if job.tag_ids:
+        run(_TAG_ALL)
+    if any(record[-1] for _line, record in taken):
+        run(_MAKE_TAGS)
+        run(_TAG_EACH)
+    cursor.execute("DROP TABLE contacts_bite")
+    return added, found
+
+
+def _copied(line: int, record: Record) -> str:
+    """Return a row as COPY reads it. Written by hand: `write_row` takes five times as long."""
+    if _ESCAPED.search("".join(record)):
+        return "\t".join([str(line), *(cell.translate(_ESCAPES) for cell in record)]) + "\n"
+    return "\t".join([str(line), *record]) + "\n"
+
+
+def _delete_some(job: ImportJob) -> int:
+    """Take out some of the contacts that were there before the import; return how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DELETE_OLD, [job.organization_id, job.created_at, DELETED_AT_ONCE])
+        deleted = int(cursor.rowcount)
+    job.deleted += deleted
+    return deleted
+
+
+def _give_up(job_id: UUID, failure: str) -> None:
+    with transaction.atomic():
+        job = _held(job_id)
+        if job is not None:
+            _finish(job, failure=failure)
+
+
+def _finish(job: ImportJob, *, failure: str = "") -> None:
+    """End the import for good, with its audit entry."""
+    ImportKey.objects.filter(job=job).delete()
+    ImportChunk.objects.filter(job=job).delete()
+    ImportJob.objects.filter(pk=job.pk).update(
+        status=Status.ERROR if failure else Status.COMPLETED, failure=failure, finished_at=Now()
+    )
+    counts = {
+        name: getattr(job, name) for name in ("total", "added", "updated", "deleted", "not_taken")
+    }
+    audit.record(
+        act="import.finished",
+        subject=job,
+        member=job.member,
+        organization=job.organization,
+        details={"failure": failure, **counts},
+    )
+    log.info("import_finished", extra={"import": str(job.pk), "failure": failure, **counts})

@@ -1,0 +1,1 @@
+"""What the API answers about contacts, tags and opt-outs."""

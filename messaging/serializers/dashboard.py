@@ -1,0 +1,45 @@
+"""What the wire says on a client's start page."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.doors.fields import MomentField
+from messaging.models import Message
+from messaging.serializers.messages import SHOWN
+
+
+class MessageTotalsSerializer(serializers.Serializer[Any]):
+    """How many messages stand where, and the credits for more."""
+
+    sent = serializers.IntegerField(help_text="SENT or DELIVERED.")
+    failed = serializers.IntegerField(help_text="FAILED or UNDELIVERED.")
+    pending = serializers.IntegerField(help_text="SCHEDULED, QUEUED, SENDING or UNKNOWN.")
+    available = serializers.IntegerField(help_text="Credits that may be used.")
+    used = serializers.IntegerField(help_text="Credits spent.")
+
+
+class StatsSerializer(serializers.Serializer[Any]):
+    """The organization's totals."""
+
+    totalContacts = serializers.IntegerField(  # noqa: N815 - the wire's names, here and below
+        help_text="Exact up to 10,000, an estimate above; `/api/contacts/count` counts exactly."
+    )
+    messages = MessageTotalsSerializer()
+
+
+class RecentMessageSerializer(serializers.Serializer[Message]):
+    """A message in short."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=SHOWN, source="shown_status")
+    createdAt = MomentField(source="created_at")  # noqa: N815
+    phone = serializers.CharField(source="recipient")
+    content = serializers.CharField(source="broadcast.text")
+
+
+class DashboardSerializer(serializers.Serializer[Any]):
+    """What a client's start page shows."""
+
+    stats = StatsSerializer()
+    recentMessages = RecentMessageSerializer(many=True)  # noqa: N815
