@@ -28,13 +28,15 @@ _NEAREST: Final = 200
 
 Status = Message.Status
 
-# The statuses a charge goes with: they have indexes. Nothing is said of charges that have their own.
 _CHARGED: Final = {
+    # What waits is reserved, always: said of both, the planner would expect too few.
     Message.Charge.RESERVED.value: Q(status=Status.QUEUED)
     | Q(status=Status.SENDING)
     | Q(status=Status.UNKNOWN, charge=Message.Charge.RESERVED),
-    Message.Charge.CAPTURED.value: ~Q(status__in=Message.WAITING_STATUSES),
+    Message.Charge.CAPTURED.value: Q(charge=Message.Charge.CAPTURED)
+    & ~Q(status__in=Message.WAITING_STATUSES),
 }
+"""Charges by the statuses they go with, which have indexes; the others have their own."""
 
 
 def newest_first(messages: QuerySet[Message]) -> QuerySet[Message]:
@@ -87,7 +89,7 @@ def find(
     if recipient:
         messages = messages.filter(directory.is_number(recipient, home, column="recipient"))
     if charge:
-        messages = messages.filter(_CHARGED.get(charge, Q()), charge=charge)
+        messages = messages.filter(_CHARGED.get(charge, Q(charge=charge)))
     broadcasts = Broadcast.objects.all()
     if organization_id is not None:
         broadcasts = broadcasts.filter(organization=organization_id)

@@ -27,7 +27,7 @@ from accounts.doors.labels import label, second
 from accounts.doors.organization import member_of
 from accounts.models import Organization
 from contacts import phone_numbers
-from messaging import exporting, life
+from messaging import exporting, life, searching
 from messaging.admin.evidence import EvidencePages, uuid_of
 from messaging.admin.filters import (
     ORGANIZATION,
@@ -183,7 +183,8 @@ class MessagePages(EvidencePages):
         if row is not None and queryset.filter(pk=row).exists():
             return queryset.filter(pk=row), False
         if row is not None and queryset.filter(broadcast=row).exists():
-            return queryset.filter(broadcast=row), False
+            whose = organization_asked(request)
+            return searching.find(queryset, organization_id=whose, queue_id=row), False
         named = Q(provider_message_id=text)
         recipients = phone_numbers.meanings(text, country_of_member(request))
         if recipients:

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.doors.addresses import address_of
 from accounts.doors.organization import member_of
+from accounts.models import Member
 from billing import caps, ledger
 from messaging import broadcasts, estimates, idempotency, sms_text
 from messaging.admin import moments
@@ -212,9 +213,21 @@ def _previewed(request: HttpRequest, draft: Draft, *, mistyped: str = "") -> Htt
         lacking=number(-estimate.balance_after) if estimate.balance_after < 0 else "",
         balance=number(estimate.balance),
         balance_after=number(estimate.balance_after),
+        cap_text=_over_the_cap(member, estimate),
         lately=estimate.sent_lately,
         button=_button(draft, estimate.recipients),
     )
+
+
+def _over_the_cap(member: Member, estimate: Estimate) -> str:
+    """Return that the spending cap leaves too little room now; "" where it leaves enough."""
+    room = caps.room(member.organization_id) if member.organization_id else None
+    if room is None or estimate.credits <= room:
+        return ""
+    return _(
+        "Your organization's spending cap leaves %(room)s credits at this moment. Wait until it begins"
+        " anew, or ask an owner to raise it."
+    ) % {"room": number(room)}
 
 
 def _confirmed(request: HttpRequest, draft: Draft) -> HttpResponse:

@@ -17,7 +17,6 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
 
 from messaging.admin.filters import midnight
 from messaging.admin.labels import number
@@ -65,14 +64,14 @@ FROM (
 
 # By messaging_broadcast_newest, then messaging_message_failures for each.
 _REASONS_OF_TODAY: Final = """
-SELECT error_code, count(*) FROM (
+SELECT error_code, CASE error_code WHEN '' THEN status ELSE '' END, count(*) FROM (
   SELECT id FROM messaging_broadcast
   WHERE created_at >= %(since)s AND failed + undelivered + unknown > 0 {of}
   ORDER BY created_at DESC LIMIT %(failing)s
 ) failing CROSS JOIN LATERAL (
-  SELECT error_code FROM messaging_message WHERE broadcast_id = failing.id
+  SELECT error_code, status FROM messaging_message WHERE broadcast_id = failing.id
     AND status IN ('FAILED', 'UNDELIVERED', 'UNKNOWN') LIMIT %(failures)s
-) failed GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %(reasons)s
+) failed GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT %(reasons)s
 """
 
 
@@ -206,12 +205,12 @@ def reasons_of_today(organization_id: UUID | None) -> list[Share]:
     own = dict(Message.ErrorCode.choices)
     address = reverse("admin:messaging_message_changelist")
     shares = []
-    for code, count in rows:
-        asked = {"reason": code} if code else {"group": "failed"}
+    for code, status, count in rows:
+        asked = {"reason": code} if code else {"status__exact": status}
         shares.append(
             Share(
                 name="failed",
-                text=str(own.get(code, code)) or _("No reason given"),
+                text=str(own.get(code, code) if code else Message.Status(status).label),
                 count=count,
                 address=f"{address}?{urlencode(asked | {'accepted': 'today'})}",
             )

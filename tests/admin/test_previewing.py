@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from accounts.models import Member, Organization
 from billing import ledger
+from billing.models import SpendingCap
 from contacts.models import Contact
 from messaging.models import Broadcast
 from tests.admin.desk import COMPOSE, confirm, drafted
@@ -171,6 +172,19 @@ def test_what_cannot_be_paid_is_told_with_what_is_missing(
     assert "2 credits are missing" in page
     assert "Ask the platform for credits" in page
     assert "Send to 3 people" not in page
+
+
+def test_what_is_over_the_spending_cap_is_told(
+    ana: Member, paid: Organization, admin_of: AdminOf
+) -> None:
+    cap = SpendingCap.objects.create(organization=paid, per_day=2)
+    client = admin_of(ana)
+    preview = drafted(client)
+
+    assert "spending cap leaves 2 credits" in text(client.get(preview))
+    assert "Send to 3 people" not in text(client.get(preview))
+    SpendingCap.objects.filter(pk=cap.pk).update(per_day=3)
+    assert "Send to 3 people" in text(client.get(preview))
 
 
 # --- approval -------------------------------------------------------------------------------------

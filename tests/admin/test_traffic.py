@@ -119,7 +119,8 @@ def test_reasons_lead_to_todays_messages_that_failed_so(
     ana: Member, carla: Member, admin_of: AdminOf
 ) -> None:
     for member, count in ((ana, 2), (carla, 5)):
-        broadcast = BroadcastFactory.create(member=member, failed=count + 1)
+        broadcast = BroadcastFactory.create(member=member, failed=count + 1, unknown=1)
+        MessageFactory.create(broadcast=broadcast, status="UNKNOWN")
         for code in (*["30003"] * count, "expired"):
             MessageFactory.create(
                 broadcast=broadcast, status="FAILED", charge="RELEASED", error_code=code
@@ -129,7 +130,7 @@ def test_reasons_lead_to_todays_messages_that_failed_so(
     reasons = client.get(reverse(START)).context["start"].reasons
 
     told = [(share.text, share.count) for share in reasons]
-    assert told == [("30003", 2), ("Not taken by a provider in time", 1)]
+    assert told == [("30003", 2), ("Unknown", 1), ("Not taken by a provider in time", 1)]
     for share in reasons:
         assert parse_qs(urlsplit(share.address).query)["accepted"] == ["today"]
         assert len(client.get(share.address).context["cl"].result_list) == share.count

@@ -1,4 +1,4 @@
-"""Who schemathesis calls as: its `hooks`. The credentials are those that the test wrote into the environment."""
+"""Who schemathesis calls as: its `hooks`. The test wrote the credentials into the environment."""
 
 import json
 import os

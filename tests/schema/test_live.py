@@ -1,7 +1,7 @@
 """S20, S50: the running API against its own description: `make test-api`.
 
-A real web server, PostgreSQL and Valkey; two organizations; every operation asked PREGON_API_CASES times beside its
-examples, the edges of each of its fields, and the ways from one operation to the next.
+A real web server, PostgreSQL and Valkey; two organizations; every operation asked PREGON_API_CASES times
+beside its examples, the edges of each of its fields, and the ways from one operation to the next.
 """
 
 import json
@@ -95,7 +95,9 @@ def test_S50_it_answers_as_it_says_and_never_breaks(
             stdout=subprocess.PIPE,
             text=True,
         )
-        problems = re.findall(r"^.*(?:Traceback|Internal Server Error).*$", web.log.read_text(), re.M)
+        problems = re.findall(
+            r"^.*(?:Traceback|Internal Server Error).*$", web.log.read_text(), re.MULTILINE
+        )
 
     sys.stdout.write(ended.stdout)
     assert ended.returncode == 0, ended.stdout

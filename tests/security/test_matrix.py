@@ -1,7 +1,7 @@
 """S15: who may ask what of whom, read from the URLconf: every route, method, caller and id.
 
-`EXPECTED` says what the right ones are answered; everything else follows from `accounts/roles.py` and from whose
-the id is. A new route without a row fails.
+`EXPECTED` says what the right ones are answered; everything else follows from `accounts/roles.py` and from
+whose the id is. A new route without a row fails.
 """
 
 import json
