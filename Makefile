@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-faults soak lint
+.PHONY: help run demo test test-api test-faults soak lint
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,13 +15,17 @@ demo: .venv/runtime  ## Send one broadcast, watch all of it being delivered, sto
 	@exec .venv/bin/python manage.py up --demo
 
 test: .venv/development  ## Run the tests (ARGS="-k terms" passes options to pytest)
-	@exec .venv/bin/python -m pytest -n auto --dist loadfile --ignore=tests/faults $(ARGS)
+	@exec .venv/bin/python -m pytest -n auto --dist loadfile --ignore=tests/faults --ignore=tests/schema $(ARGS)
+
+test-api: .venv/development  ## Hold the running API against its own description, with all that schemathesis thinks of
+	@exec .venv/bin/python -m pytest --durations=2 tests/schema $(ARGS)
 
 test-faults: .venv/development  ## Kill, pause and cut off everything: the failure catalogue, about 30 minutes
 	@exec .venv/bin/python -m pytest --durations=15 tests/faults $(ARGS)
 
 soak: .venv/development  ## The long versions of those, before a release: about two hours
 	PREGON_EXAMPLES=2000 .venv/bin/python -m pytest -s tests/billing/test_ledger_machine.py tests/billing/test_credits_machine.py
+	PREGON_API_CASES=1000 .venv/bin/python -m pytest -s tests/schema
 	.venv/bin/python -m pytest --soak -s tests/faults $(ARGS)
 
 lint: .venv/development  ## Check format, habits, types, the direction of imports, templates

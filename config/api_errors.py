@@ -71,6 +71,7 @@ TABLE: Final[dict[type[Exception], tuple[int, str]]] = {
     limits.FileTooLarge: (400, "2012"),
     mapping.MappingNotUsable: (400, "2013"),
     imports.ImportRunning: (409, "2014"),
+    imports.ImportsBusy: (503, "4090"),
     exceptions.NotFound: (404, "1005"),
     Http404: (404, "1005"),
     orders.TextNotAllowed: (400, "4000"),
@@ -218,7 +219,7 @@ def _add_headers(response: Response, error: Exception, status: int) -> None:
     if status == HTTPStatus.SERVICE_UNAVAILABLE and not isinstance(
         error, broadcasts.AcceptanceUnknown
     ):
-        wait = RETRY_AFTER
+        wait = wait or RETRY_AFTER
     if wait is not None:
         response["Retry-After"] = str(max(1, round(wait)))
 

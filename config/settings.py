@@ -202,6 +202,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "accounts.doors.schema.tell_what_may_be_empty",
+    ],
     # Fields of one name with other choices, and of other names with the same.
     "ENUM_NAME_OVERRIDES": {
         "MessageTypeEnum": "messaging.models.Kind",

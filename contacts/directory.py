@@ -20,6 +20,7 @@ from contacts.models import SEARCHED, Contact, ContactQuerySet, Tag
 
 _LIKE_A_NUMBER: Final = re.compile(r"\(?\+[\d\s().\-/]+|[\d\s().\-/]{3,}")
 _LONGEST_SEARCH: Final = 200
+_READ_TOGETHER: Final = frozenset({"phone", "country"})  # what a number's reading is made of
 
 
 class ContactNotFound(Exception):
@@ -77,6 +78,8 @@ def change(
     roles.require(by, Right.MANAGE_CONTACTS)
     if not fields and tags is None:
         return
+    if _READ_TOGETHER.intersection(fields):
+        _take_over(contact, _READ_TOGETHER.difference(fields))
     _read_number(contact, takes_doubtful=takes_doubtful)
     contact.save(update_fields=[*fields, "updated_at"])
     if tags is not None:
@@ -198,6 +201,17 @@ def _of_number(text: str, country: str) -> Q:
     """Return the condition on a number that is, or begins, as the text."""
     as_written = begins(phone=text) & Q(read_as__gt="")
     return is_number(text, country, column="e164") | as_written
+
+
+def _take_over(contact: Contact, fields: Collection[str]) -> None:
+    """Hold the contact's row, and take these fields from it as they are now.
+
+    Of two at once who change number and country, each would keep the reading of the other's old one.
+    """
+    rows = Contact.objects.select_for_update(no_key=True).filter(pk=contact.pk)
+    now = rows.only("pk", *fields).get()
+    for name in fields:
+        setattr(contact, name, getattr(now, name))
 
 
 def _read_number(contact: Contact, *, takes_doubtful: bool) -> None:

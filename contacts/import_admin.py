@@ -54,6 +54,7 @@ REFUSALS: Final = (
     FileTooLarge,
     mapping.MappingNotUsable,
     jobs.ImportRunning,
+    jobs.ImportsBusy,
     tags.TagNotFound,
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from django.conf import settings
@@ -55,7 +55,7 @@ def add_from_carrier(*, organization_id: UUID, recipients: Sequence[str]) -> Non
 
 
 @transaction.atomic
-def add_from_keyword(*, recipient: str, organization_ids: Sequence[UUID]) -> None:
+def add_from_keyword(*, recipient: str, organization_ids: Collection[UUID]) -> None:
     """Stop everything to a recipient who answered STOP, for each organization that wrote to it.
 
     An opt-out that a member or the carrier set stays theirs, which START does not lift.
@@ -65,7 +65,7 @@ def add_from_keyword(*, recipient: str, organization_ids: Sequence[UUID]) -> Non
 
 
 @transaction.atomic
-def lift_from_keyword(*, recipient: str, organization_ids: Sequence[UUID]) -> int:
+def lift_from_keyword(*, recipient: str, organization_ids: Collection[UUID]) -> int:
     """Allow a recipient who answered START again, where a keyword had set the opt-out.
 
     Return for how many organizations that was. What a member or the carrier set stays.

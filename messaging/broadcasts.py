@@ -205,6 +205,8 @@ def _write(request: _Request) -> Broadcast:
     with connection.cursor() as cursor:
         cursor.execute(_SETTINGS)
     _claim(request, queue_id)
+    if (resends := order.audience.columns.get("resends_id")) is not None:
+        _hold_resends(resends)
     broadcast = Broadcast.objects.create(
         id=queue_id,
         organization=order.organization,
@@ -300,6 +302,18 @@ def _claim(request: _Request, queue_id: UUID) -> None:
                 "country": order.country,
                 "audience": [order.audience.kind, *order.audience.names],
             },
+        )
+
+
+def _hold_resends(queue_id: UUID) -> None:
+    """Let one resend of a broadcast after the other see its audience, the second what the first took.
+
+    What is unknown and what failed may be resent at once, and a report may move a message from the one to
+    the other meanwhile.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"resend {queue_id}"]
         )
 
 

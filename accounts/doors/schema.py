@@ -20,6 +20,9 @@ from accounts.doors.fields import MomentField
 BODY: Final = (400, 413, 415)
 """What every operation with a body may answer."""
 
+_NEVER_EMPTY: Final = {"page", "limit", "after", "dryRun"}
+"""The parameters of an address that are no filters: where they are given, they say something."""
+
 _USUAL: Final = {
     400: ("4000", "A field is missing or wrong, or the body is not valid JSON."),
     401: (
@@ -138,6 +141,17 @@ def _example(status: int, code: str, message: str, **extras: Any) -> OpenApiExam
         response_only=True,
         status_codes=[str(status)],
     )
+
+
+def tell_what_may_be_empty(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
+    """Say of every filter that an empty one counts as left out: `accounts.doors.views.queried`."""
+    for item in result["paths"].values():
+        for operation in item.values():
+            for parameter in operation.get("parameters", []):
+                may_be_left_out = parameter["in"] == "query" and not parameter.get("required")
+                if may_be_left_out and parameter["name"] not in _NEVER_EMPTY:
+                    parameter["allowEmptyValue"] = True
+    return result
 
 
 class _BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from threading import BoundedSemaphore
 from typing import IO, Final
 from uuid import UUID
 
@@ -19,6 +21,7 @@ from contacts import tags
 from contacts.import_rows import LONGEST_FILE_NAME, ImportChunk, ImportJob
 from contacts.imports import files, mapping, records
 from contacts.imports.files import Table
+from contacts.imports.limits import LONGEST_KEPT
 
 CHUNK: Final = 5_000
 """Rows that a worker deals with in one transaction: a third of a second."""
@@ -28,7 +31,6 @@ MOST_TAGS: Final = 1_000
 """Different tags that one file may name: a column with more is no column of tags."""
 
 _LONGEST_SHOWN: Final = 200
-_LONGEST_KEPT: Final = 1_000
 
 _FORMULAS: Final = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
@@ -42,6 +44,16 @@ UPDATE contacts_importjob SET woken_at = clock_timestamp() WHERE id IN (
   ORDER BY j.woken_at NULLS FIRST, j.id FOR NO KEY UPDATE OF j SKIP LOCKED)
 RETURNING id
 """
+
+
+# A file of a million rows holds its thread for a minute: most threads of a process stay free for others.
+_PLACES: Final = BoundedSemaphore(2)
+
+
+class ImportsBusy(Exception):
+    """As many files are being read as this process reads at once; nothing was kept of this one."""
+
+    retry_after = 30  # seconds
 
 
 class ImportRunning(Exception):
@@ -61,9 +73,13 @@ class Preview:
 def preview(*, file: IO[bytes]) -> Preview:
     """Return the columns, the first rows, how many there are, and which column seems to hold what.
 
-    Raises: FormatNotRead, FileTooLarge.
+    Raises: FormatNotRead, FileTooLarge, ImportsBusy.
     """
-    table = files.open_table(file)
+    with _place():
+        return _previewed(files.open_table(file))
+
+
+def _previewed(table: Table) -> Preview:
     first = [cells for _line, cells in islice(table.rows, SAMPLE)]
     return Preview(
         headers=table.headers,
@@ -94,16 +110,14 @@ def start(
     """Keep the whole file's rows and return the import that workers now carry out.
 
     All or nothing: a file that cannot be read to its end leaves nothing behind. Memory does not grow
-    with the file. Raises: RoleMissing, FormatNotRead, FileTooLarge, MappingNotUsable, UnknownTag,
-    ImportRunning.
+    with the file. Raises: RoleMissing, FormatNotRead, FileTooLarge, MappingNotUsable, TagNotFound,
+    ImportRunning, ImportsBusy.
     """
     roles.require(member, Right.MANAGE_CONTACTS)
     organization = member.organization
     if organization is None:
         raise roles.RoleMissing(roles.no_organization())
     _require_none_running(organization)
-    table = files.open_table(file)
-    positions = mapping.positions(headers=table.headers, mapping=field_mapping)
     found_tags = tags.of(organization=organization, ids=tag_ids)
     job = ImportJob(
         organization=organization,
@@ -113,7 +127,9 @@ def start(
         tag_ids=[tag.pk for tag in found_tags],
     )
     try:
-        with transaction.atomic():
+        with _place(), transaction.atomic():
+            table = files.open_table(file)
+            positions = mapping.positions(headers=table.headers, mapping=field_mapping)
             job.total = _keep(job, table, positions)
             job.save(force_insert=True)  # after its chunks: a twin waits for this row alone
             audit.record(
@@ -140,6 +156,22 @@ def left_behind(*, seconds: float) -> list[UUID]:
     with connection.cursor() as cursor:
         cursor.execute(_LEFT_BEHIND, [seconds])
         return [job_id for (job_id,) in cursor.fetchall()]
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    """Read a file in this block, one of the few at once.
+
+    Raises: ImportsBusy.
+    """
+    if not _PLACES.acquire(blocking=False):
+        raise ImportsBusy(
+            _("Other files are being read at this moment. Try again in half a minute.")
+        )
+    try:
+        yield
+    finally:
+        _PLACES.release()
 
 
 def _require_none_running(organization: Organization) -> None:
@@ -186,7 +218,7 @@ def _row(line: int, cells: Sequence[str], columns: Sequence[int | None], width: 
 
 def _cell(text: str) -> str:
     """Return the text, bare, as it was before a spreadsheet was kept from reading it as a formula."""
-    text = text.strip()[:_LONGEST_KEPT]
+    text = text.strip()[:LONGEST_KEPT]
     return text[1:] if text[:1] == "'" and text[1:2] in _FORMULAS else text
 
 

@@ -20,6 +20,9 @@ LONGEST_LINE: Final = 1_000_000
 LONGEST_CELL: Final = 131_072
 """Characters of one cell; more means that a quotation mark was never closed."""
 
+LONGEST_KEPT: Final = 1_000
+"""Characters of a cell that are kept: more than any field takes."""
+
 
 class FormatNotRead(ValueError):
     """The file is no table that can be read; nothing was kept of it."""

@@ -25,6 +25,7 @@ from django.utils.translation import gettext as _
 from contacts.imports.limits import (
     LARGEST_UNPACKED,
     LONGEST_CELL,
+    LONGEST_KEPT,
     MOST_COLUMNS,
     FileTooLarge,
     FormatNotRead,
@@ -37,6 +38,8 @@ OLD_MARK: Final = b"\xd0\xcf\x11\xe0"  # of .xls, and of workbooks with a passwo
 
 _PIECE: Final = 2**16
 _WORKBOOK: Final = "xl/workbook.xml"
+_COMPRESSED: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # as every workbook is
+_ROW: Final = re.compile(r"[0-9]{1,7}")
 _COLUMN: Final = re.compile(r"([A-Z]{1,3})[0-9]+")
 _LITERAL: Final = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
 _DATE_FORMATS: Final = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
@@ -57,11 +60,14 @@ def read(file: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
     """
     try:
         with zipfile.ZipFile(file) as archive:
+            _require_usual(archive)
             sheet, starts_1904 = _first_sheet(archive)
             _require_size(archive, sheet)
             dates = _date_styles(archive)
             with _shared_texts(archive) as texts:
                 yield from _rows(archive, sheet, _Cells(texts, dates, _EPOCHS[starts_1904]))
+    except (FormatNotRead, FileTooLarge):
+        raise
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -72,11 +78,17 @@ def read(file: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
         IndexError,
         NotImplementedError,  # a way to compress that nobody's workbook has
         RuntimeError,  # encrypted
-        UnicodeDecodeError,
+        ValueError,  # a place before the file's beginning, a number of thousands of digits, no UTF-8
     ) as error:
         raise FormatNotRead(
             _("This workbook is damaged or has another format. Save it again as XLSX, or as CSV.")
         ) from error
+
+
+def _require_usual(archive: zipfile.ZipFile) -> None:
+    """Pass when the parts are packed as workbooks are: others' errors are of all kinds."""
+    if any(part.compress_type not in _COMPRESSED for part in archive.infolist()):
+        raise _NoWorkbook
 
 
 def _require_size(archive: zipfile.ZipFile, sheet: str) -> None:
@@ -255,7 +267,8 @@ class _SharedTexts:
         elif tag == "rPh":
             self._how_it_sounds = False
         elif tag == "si":
-            self._texts.append("".join(self._parts))
+            # Cut here already: a million cells may name one text, and each has it in memory.
+            self._texts.append("".join(self._parts)[:LONGEST_KEPT])
 
 
 def _require_length(characters: int) -> None:
@@ -289,7 +302,8 @@ class _Cells:
         elif tag in {"v", "t"}:
             self._is_value = not self._how_it_sounds
         elif tag == "row":
-            self._line = int(given["r"]) if given.get("r", "").isdecimal() else self._line + 1
+            named = _ROW.fullmatch(given.get("r", ""))
+            self._line = int(named[0]) if named is not None else self._line + 1
             self._cells = []
         elif tag == "rPh":
             self._how_it_sounds = True

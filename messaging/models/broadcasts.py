@@ -185,6 +185,12 @@ class Broadcast(Row):
                 name="messaging_broadcast_kind",
             ),
             GinIndex(TEXT_WORDS, name="messaging_broadcast_words"),
+            # What the dispatcher starts next, however much waits for later moments.
+            models.Index(
+                fields=["scheduled_at"],
+                condition=Q(status="SCHEDULED"),
+                name="messaging_broadcast_scheduled",
+            ),
             # Canceled broadcasts whose messages still follow.
             models.Index(
                 fields=["id"],

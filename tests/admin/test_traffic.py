@@ -58,8 +58,12 @@ def test_the_chart_says_the_same_as_its_table(ana: Member, admin_of: AdminOf) ->
     assert [(day.messages, day.failed) for day in days if day.messages] == [(500, 0), (1_000, 250)]
     assert days[-1].day == timezone.localdate()
     assert f"{timezone.localdate()} 1,000 750 250 0 75 %" in text(page)
-    heights = [(bar.name, bar.height) for bar in page.context["start"].traffic.bars]
-    assert heights == [("delivered", 150.0), ("delivered", 225.0), ("failed", 75.0)]
+    bars = [(bar.name, bar.y, bar.height) for bar in page.context["start"].traffic.bars]
+    assert bars == [
+        ("delivered", 150.0, 150.0),
+        ("delivered", 75.0, 225.0),
+        ("failed", 0.0, 75.0),
+    ]
     assert 'role="img"' in page.content.decode()
 
 
@@ -113,6 +117,14 @@ def test_the_first_message_that_is_due_tells_how_long_it_waits(
     assert age is not None
     assert 3_600 <= age < 4_600
     assert "Messages waiting 2 The first is due for 1 h" in text(admin_of(ana).get(reverse(START)))
+
+
+def test_what_is_due_later_is_not_late(ana: Member) -> None:
+    later = timezone.now() + timedelta(hours=1)
+    broadcast = BroadcastFactory.create(member=ana, queued=1)
+    MessageFactory.create(broadcast=broadcast, next_attempt_at=later)
+
+    assert traffic.waiting(ana.organization_id) == (1, None)
 
 
 def test_reasons_lead_to_todays_messages_that_failed_so(

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import AuditEntry
 from contacts.import_rows import ImportChunk, ImportJob
-from contacts.imports import limits, working
+from contacts.imports import jobs, limits, working
 from contacts.models import Contact
 from tests.api.refusals import fields, told
 from tests.config.working import broker, empty_queues
@@ -87,6 +87,17 @@ def test_a_workbook_is_known_by_its_content(sender) -> None:
     file = named(workbook(texts([["Nombre", "Celular"], ["Ana", "301"]])), "people.csv")
 
     assert post(sender, PREVIEW, file=file).json()["headers"] == ["Nombre", "Celular"]
+
+
+def test_no_more_files_are_read_at_once_than_leave_threads_for_others(sender) -> None:
+    with jobs._place(), jobs._place():
+        answers = [post(sender, PREVIEW), post(sender, IMPORT)]
+
+    for answer in answers:
+        assert told(answer) == (503, "4090")
+        assert answer["Retry-After"] == "30"
+    assert ImportJob.objects.count() == 0
+    assert post(sender, PREVIEW).status_code == 200
 
 
 # --- import ---------------------------------------------------------------------------------------

@@ -60,9 +60,7 @@ def test_S59_what_a_carrier_or_a_person_wrote_is_never_a_formula(
     client_of: ClientOf, ana: Member, broadcast: Broadcast
 ) -> None:
     Broadcast.objects.filter(pk=broadcast.pk).update(text="=cmd|' /C calc'!A0")
-    Message.objects.filter(country="MX").update(
-        error_message="@SUM(1)", provider_message_id="-1+1"
-    )
+    Message.objects.filter(country="MX").update(error_message="@SUM(1)", provider_message_id="-1+1")
 
     (line,) = read(client_of(ana).get(URL, {"countryCode": "MX"}))
 

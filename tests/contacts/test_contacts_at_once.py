@@ -52,6 +52,23 @@ def test_of_those_who_add_a_number_at_once_one_has_it(acme: Organization, sara: 
     assert Contact.objects.count() == 1
 
 
+@pytest.mark.django_db
+def test_number_and_country_that_two_change_are_read_together(
+    acme: Organization, sara: Member
+) -> None:
+    known = ContactFactory.create(organization=acme, phone="300 123 4567", country="CO")
+    one, other = (Contact.objects.get(pk=known.pk) for _ in range(2))
+
+    one.phone = "202 555 0123"
+    directory.change(contact=one, fields={"phone"}, by=sara, takes_doubtful=True)
+    other.country = "US"
+    directory.change(contact=other, fields={"country"}, by=sara)
+
+    known.refresh_from_db()
+    assert (known.phone, known.country) == ("202 555 0123", "US")
+    assert (known.e164, known.region) == ("+12025550123", "US")
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_those_who_take_a_number_over_at_once_one_has_it(
     acme: Organization, sara: Member

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from contacts.imports import files, jobs, mapping, workbooks
+from contacts.imports import files, jobs, limits, mapping, workbooks
 from contacts.imports.limits import FileTooLarge, FormatNotRead
 from tests.contacts.files import BOOK, RELATIONS, csv, sheet, texts, workbook
 
@@ -219,6 +219,12 @@ NOT_READ: dict[str, Made] = {
     "entities in the book": lambda: workbook(HEAD, book=DOCTYPE + BOOK),
     "shared text that is none": lambda: workbook(HEAD + f"<row>{cells('A2', 's', '5')}</row>"),
     "reference that is none": lambda: workbook('<row><c r="1A" t="str"><v>x</v></c></row>'),
+    "number of a text without end": lambda: workbook(HEAD + f"<row>{cells('A2', 's', '9' * 5000)}</row>"),
+    "packed by bzip2": lambda: packed(zipfile.ZIP_BZIP2),
+    "packed by LZMA": lambda: packed(zipfile.ZIP_LZMA),
+    "parts before the beginning": lambda: io.BytesIO(
+        re.sub(rb"(?s)(PK\x05\x06.{12}).{4}", b"\\1\xff\xff\xff\x7f", workbook(HEAD).getvalue())
+    ),
     "empty sheet": lambda: workbook(""),
 }  # fmt: skip
 
@@ -230,6 +236,18 @@ TOO_LARGE: dict[str, Made] = {
     "huge cell of a sheet": lambda: workbook(f'<row><c t="str"><v>{"x" * 140_000}</v></c></row>'),
     "huge shared text": lambda: workbook(HEAD, shared=[f"<t>{'x' * 140_000}</t>"]),
 }
+
+
+def packed(method: int) -> io.BytesIO:
+    """A workbook packed as no program packs one."""
+    packed = io.BytesIO()
+    with (
+        zipfile.ZipFile(workbook(texts([LOOK, ["José", NUMBER]]))) as made,
+        zipfile.ZipFile(packed, "w", method) as archive,
+    ):
+        for name in made.namelist():
+            archive.writestr(name, made.read(name))
+    return packed
 
 
 @pytest.mark.parametrize("made", NOT_READ.values(), ids=NOT_READ)
@@ -251,6 +269,26 @@ def test_S59_what_is_too_large_is_refused_before_it_fills_the_memory(made) -> No
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 32 * 2**20
+
+
+def test_S59_a_long_text_that_many_cells_share_does_not_fill_the_memory() -> None:
+    row = "<row>" + 100 * '<c t="s"><v>0</v></c>' + "</row>"
+    file = workbook(HEAD + 20 * row, shared=[f"<t>{'x' * 130_000}</t>"])
+    tracemalloc.start()
+
+    (*_rows, (_line, last)) = rows(file)[1]
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert last == ["x" * limits.LONGEST_KEPT] * 100
+    assert peak < 32 * 2**20
+
+
+@pytest.mark.parametrize("number", ["99999999999", "9" * 5_000, "x", "-1"])
+def test_S59_a_row_with_a_number_that_is_none_is_the_next(number) -> None:
+    file = workbook(f'{HEAD}<row r="{number}"><c t="str"><v>{NUMBER}</v></c></row>')
+
+    assert rows(file)[1] == [(2, [NUMBER])]
 
 
 def test_S59_too_many_bytes_are_refused_before_any_is_read(monkeypatch) -> None:

@@ -22,6 +22,8 @@ NOT_OF_THE_API: Final = {
     "billing.ledger.InvalidAmount": "the admin says it in the form",
     "billing.ledger.NotReserved": "a defect: it must break loudly",
     "contacts.phone_numbers.UnsupportedCountry": "who reads a country says which field is wrong",
+    "messaging.admin.drafts.DraftGone": "the admin leads to a new draft",
+    "messaging.admin.drafts.NotChosen": "the admin says it on the list of contacts",
     "messaging.failpoints.Broken": "a test broke this on purpose: it must break loudly",
     "messaging.idempotency.CarriedOutBefore": "the view answers what the first request answered",
     "messaging.providers.credentials.InvalidProviderURL": "the system check says it at the start",

@@ -61,7 +61,7 @@ def is_of_views(path: Path) -> bool:
     return bool({"views", "webhooks"} & {path.stem, *path.parts}) or path.stem.endswith("_views")
 
 
-@pytest.mark.parametrize("path", list(filter(is_of_views, source.program())), ids=str)
+@pytest.mark.parametrize("path", [path for path in source.program() if is_of_views(path)], ids=str)
 def test_S14_views_read_rows_through_for_org(path: Path) -> None:
     assert list(queries_of_everybody(source.tree(path))) == []
 

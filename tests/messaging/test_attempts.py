@@ -138,16 +138,19 @@ def test_two_moments_a_microsecond_apart_are_two_attempts() -> None:
     )
 
 
+_SOME = UUID("3efbb63d-61d2-44a6-81a5-4a433113fdb7")
+
+
 @pytest.mark.parametrize(
     "reference",
     [
-        *("", "-", "x" * 36, "x" * 50, uuid4().hex, str(uuid4()).upper(), f"{uuid4()}-"),
+        *("", "-", "x" * 36, "x" * 50, _SOME.hex, str(_SOME).upper(), f"{_SOME}-"),
         *(
-            f"{uuid4()}-x",
-            f"{uuid4()}-6-4",
-            f"{uuid4()}:64",
-            f"{uuid4()}-{'6' * 17}",
-            f"{uuid4()} ",
+            f"{_SOME}-x",
+            f"{_SOME}-6-4",
+            f"{_SOME}:64",
+            f"{_SOME}-{'6' * 17}",
+            f"{_SOME} ",
         ),
     ],
 )

@@ -1,5 +1,7 @@
 """Two who control one broadcast at the same moment: one wins, and the other is told."""
 
+import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -12,8 +14,17 @@ from django.utils import timezone
 from accounts.models import AuditEntry, Member, Organization
 from billing import caps, ledger
 from billing.models import SpendingCap
-from messaging import approvals, audiences, broadcasts, resending, run_control, scheduling
-from messaging.models import Approval, Broadcast
+from messaging import (
+    approvals,
+    audiences,
+    broadcasts,
+    reports,
+    resending,
+    run_control,
+    scheduling,
+)
+from messaging.models import Approval, Broadcast, Message
+from messaging.providers.callbacks import Report
 from messaging.providers.memory import Memory
 from messaging.run_control import StateDoesNotAllow
 from tests.factories import MemberFactory, TermsAcceptanceFactory
@@ -157,6 +168,50 @@ def test_of_two_who_resend_one_does(
     assert refused(outcomes) == 1
     assert Broadcast.objects.filter(resends=broadcast).count() == 1
     assert ledger.balance(acme.pk).reserved == 2
+
+
+def test_what_fails_while_the_unknown_is_resent_is_sent_once_more_once(
+    ana: Member, sara: Member, send: Callable[..., Broadcast], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broadcast = send()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE messaging_message SET status = 'UNKNOWN', unknown_since = now()")
+    Broadcast.objects.update(queued=0, unknown=2, status="COMPLETED_WITH_FAILURES")
+    one = Message.objects.order_by("id")[0]
+    unknown_is_taken = threading.Event()
+
+    def report_one() -> bool:
+        late = Report("SM-late", "UNDELIVERED", message_id=one.pk)
+        reports.keep(provider="memory:local", reports=[late])
+        return reports.apply()
+
+    def wait_for_the_other(name: str, *_context: object) -> None:
+        """Once the unknown are taken, report one of them and have the failed resent meanwhile."""
+        if name != "api.after_insert" or unknown_is_taken.is_set():
+            return
+        assert at_once(report_one) == [False]
+        unknown_is_taken.set()
+        with connection.cursor() as cursor:
+            for _look in range(600):  # until the other waits for us, or is through
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                if cursor.fetchone()[0] or Broadcast.objects.filter(resent="FAILED").exists():
+                    return
+                time.sleep(0.01)
+
+    monkeypatch.setattr(broadcasts, "failpoint", wait_for_the_other)
+
+    def resend_failed() -> Any:
+        assert unknown_is_taken.wait(60)
+        return resending.resend_failed(member=sara, broadcast=broadcast)
+
+    outcomes = at_once(
+        partial(resending.resend_unknown, member=ana, broadcast=broadcast, may_arrive_twice=2),
+        resend_failed,
+    )
+
+    assert [each.messages_total for each in outcomes] == [2, 0]
+    again = Message.objects.exclude(broadcast=broadcast).values_list("recipient", flat=True)
+    assert sorted(again) == ["+573001234567", "+573001234568"]
 
 
 def test_S22_of_two_sends_at_once_a_cap_accepts_what_fits(

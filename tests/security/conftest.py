@@ -7,6 +7,7 @@ from rest_framework.test import APIClient
 from accounts.models import Member, Organization
 from tests.messaging.factories import contacts_in_order, grant
 from tests.people import ClientOf
+from tests.security.rows import fill
 
 
 @pytest.fixture
@@ -18,3 +19,14 @@ def ana_client(
     contacts_in_order(acme, "+573001234567")
     grant(acme, 100)
     return client_of(ana)
+
+
+@pytest.fixture
+def names(
+    settings: Settings, ana: Member, carla: Member, fresh_rate_limits: None
+) -> dict[str, str]:
+    settings.RATE_LIMIT = "off"
+    return {
+        **{f"{{{name}}}": pk for name, pk in fill(ana).ids.items()},
+        **{f"{{others.{name}}}": pk for name, pk in fill(carla).ids.items()},
+    }

@@ -7,14 +7,17 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from django.apps import apps
+from django.db import connection
 from django.utils import timezone
 
 from accounts import api_keys
 from accounts.models import ApiKey, Member, Organization
 from contacts.import_rows import ImportJob
-from contacts.models import Contact, Suppression, Tag
+from contacts.models import Suppression, Tag
 from messaging import audiences, broadcasts
 from messaging.models import Broadcast, Message
+from tests.house import source
 from tests.messaging.factories import contacts_in_order, grant
 
 CREDITS: Final = 1_000_000
@@ -80,6 +83,21 @@ def _opt_out(house: Organization) -> Suppression:
     )
 
 
-def people_of(house: Organization) -> list[Contact]:
-    """Return the organization's contacts, the earliest first."""
-    return list(Contact.objects.filter(organization=house).order_by("created_at"))
+def named(text: str, names: dict[str, str]) -> str:
+    for name, pk in names.items():
+        text = text.replace(name, pk)
+    return text
+
+
+def state() -> str:
+    """Return a digest of every row of every table of ours."""
+    tables = sorted(
+        model._meta.db_table for model in apps.get_models() if model._meta.app_label in source.ROOMS
+    )
+    each = " UNION ALL ".join(f"SELECT '{name}', t::text FROM {name} t" for name in tables)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM ({each}) rows (name, line)"
+        )
+        found: str = cursor.fetchone()[0]
+    return found
