@@ -36,8 +36,8 @@ class Soak:
         self.chance = random.Random(seed)
         self.houses = [stack.house(contacts=500, credits_=10**9) for _ in range(3)]
         self.sent: list[tuple[House, UUID]] = []
-        self.minutes: list[float] = []
-        self.memory: dict[str, list[float]] = {part.name: [] for part in stack.ours}  # MB
+        # Of each part: minutes, MB.
+        self.memory: dict[str, list[tuple[float, float]]] = {part.name: [] for part in stack.ours}
         self.longest_idle = 0.0
         self.faults: list[Callable[[], object]] = [
             self.kill_a_child,
@@ -72,9 +72,9 @@ class Soak:
             self.sent.append((house, answer.queue_id))
 
     def measure(self, minute: float) -> None:
-        self.minutes.append(minute)
         for part in self.stack.ours:
-            self.memory[part.name].append(_memory(part) / 2**20)
+            if part.is_running:  # else it is about to be started again
+                self.memory[part.name].append((minute, _memory(part) / 2**20))
         with contextlib.suppress(Exception):  # the database is away, on purpose
             [(seconds,)] = self.stack.sql(_IDLE)
             self.longest_idle = max(self.longest_idle, float(seconds or 0))
@@ -107,9 +107,8 @@ class Soak:
 
     def growth(self) -> dict[str, float]:
         """Return by how many MB a minute each part grew, once it had warmed up."""
-        later = slice(len(self.minutes) // 3, None)
         return {
-            name: statistics.linear_regression(self.minutes[later], sizes[later]).slope
+            name: statistics.linear_regression(*zip(*sizes[len(sizes) // 3 :], strict=True)).slope
             for name, sizes in self.memory.items()
         }
 
