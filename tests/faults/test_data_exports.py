@@ -78,7 +78,7 @@ def test_B89_a_database_that_fails_in_the_middle_breaks_the_connection_off(
     stack: Stack, whose: str
 ) -> None:
     house = stack.house(contacts=5_100)
-    path, headers, goes_on = "/api/contacts/export", {}, '"id" > '
+    path, headers, goes_on = "/api/contacts/export", {}, '"id") > '
     if whose == "skips":
         stack.sql(
             "UPDATE contacts_contact SET status = 'BLOCKED' WHERE organization_id = %s",

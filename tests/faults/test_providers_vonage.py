@@ -39,7 +39,8 @@ def test_a_broadcast_through_vonage_is_delivered_and_answered(
     assert accepted.pop(message(house, queue_id, OPTED_OUT, "id")[0]) == 0
     assert set(accepted.values()) == {1}
 
-    assert writes(stack, **{"from": usual[0]}, text="Stop, por favor") == [204]
+    own = {"account": KEY, "token": "sandbox-secret", "from": usual[0]}
+    assert writes(stack, **own, text="Stop, por favor") == [204]
 
     suppressed = stack.sql(
         "SELECT recipient FROM contacts_suppression WHERE organization_id = %s",
