@@ -25,8 +25,8 @@ test-faults: .venv/development  ## Kill, pause and cut off everything: the failu
 
 soak: .venv/development  ## The long versions of those, before a release: about two hours
 	PREGON_EXAMPLES=2000 .venv/bin/python -m pytest -s tests/billing/test_ledger_machine.py tests/billing/test_credits_machine.py
-	PREGON_API_CASES=1000 .venv/bin/python -m pytest -s tests/schema
 	.venv/bin/python -m pytest --soak -s tests/faults $(ARGS)
+	PREGON_API_CASES=1000 .venv/bin/python -m pytest -s tests/schema
 
 lint: .venv/development  ## Check format, habits, types, the direction of imports, templates
 	.venv/bin/ruff format --check .
