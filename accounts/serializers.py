@@ -22,28 +22,28 @@ class SignIn(serializers.Serializer[Any]):
 class RefreshRequest(serializers.Serializer[Any]):
     """The refresh token of the last pair."""
 
-    refreshToken = StrictCharField()  # noqa: N815 - the wire's own name
+    refreshToken = StrictCharField()
 
 
 class Logout(serializers.Serializer[Any]):
     """The refresh token to end as well, where the client keeps one of another session."""
 
-    refreshToken = StrictCharField(required=False, allow_null=True)  # noqa: N815
+    refreshToken = StrictCharField(required=False, allow_null=True)
 
 
 class TokenPair(serializers.Serializer[Any]):
     """The access token for requests, and the refresh token for the next pair."""
 
-    accessToken = serializers.CharField()  # noqa: N815
-    refreshToken = serializers.CharField()  # noqa: N815
+    accessToken = serializers.CharField()
+    refreshToken = serializers.CharField()
 
 
 class ChangePassword(serializers.Serializer[Any]):
     """The current password, and the new one twice."""
 
-    currentPassword = StrictCharField(max_length=1024, trim_whitespace=False)  # noqa: N815
-    newPassword = StrictCharField(max_length=1024, trim_whitespace=False)  # noqa: N815
-    confirmPassword = StrictCharField(max_length=1024, trim_whitespace=False)  # noqa: N815
+    currentPassword = StrictCharField(max_length=1024, trim_whitespace=False)
+    newPassword = StrictCharField(max_length=1024, trim_whitespace=False)
+    confirmPassword = StrictCharField(max_length=1024, trim_whitespace=False)
 
 
 class Told(serializers.Serializer[Any]):
@@ -62,10 +62,10 @@ class RoleOf(serializers.Serializer[Any]):
 class Me(serializers.ModelSerializer[Member]):
     """The member that is asking."""
 
-    organizationId = serializers.UUIDField(source="organization_id", allow_null=True)  # noqa: N815
+    organizationId = serializers.UUIDField(source="organization_id", allow_null=True)
     role = serializers.SerializerMethodField()
-    termsAccepted = serializers.SerializerMethodField()  # noqa: N815
-    mustChangePassword = serializers.BooleanField(source="has_one_time_password")  # noqa: N815
+    termsAccepted = serializers.SerializerMethodField()
+    mustChangePassword = serializers.BooleanField(source="has_one_time_password")
 
     class Meta:
         model = Member
@@ -91,7 +91,7 @@ class Me(serializers.ModelSerializer[Member]):
 class CurrentTerms(serializers.ModelSerializer[Terms]):
     """The terms in force, and whether the asking member accepted them."""
 
-    publishedAt = MomentField(source="published_at", read_only=True)  # noqa: N815
+    publishedAt = MomentField(source="published_at", read_only=True)
     accepted = serializers.SerializerMethodField()
 
     class Meta:
@@ -112,20 +112,20 @@ class AcceptTerms(serializers.Serializer[Any]):
 class AcceptOrganizationTerms(serializers.Serializer[Any]):
     """The version to accept: the one in force."""
 
-    termsVersion = StrictCharField(max_length=32)  # noqa: N815
+    termsVersion = StrictCharField(max_length=32)
 
 
 class OrganizationDetail(serializers.ModelSerializer[Organization]):
     """The member's organization, and the last terms that the asking member accepted."""
 
     email = serializers.CharField(read_only=True)  # may be empty, which no e-mail address is
-    allowedCountries = serializers.ListField(  # noqa: N815
+    allowedCountries = serializers.ListField(
         child=serializers.CharField(), source="allowed_countries", read_only=True
     )
-    termsAcceptedVersion = serializers.SerializerMethodField()  # noqa: N815
-    termsAcceptedAt = serializers.SerializerMethodField()  # noqa: N815
-    createdAt = MomentField(source="created_at", read_only=True)  # noqa: N815
-    updatedAt = MomentField(source="updated_at", read_only=True)  # noqa: N815
+    termsAcceptedVersion = serializers.SerializerMethodField()
+    termsAcceptedAt = serializers.SerializerMethodField()
+    createdAt = MomentField(source="created_at", read_only=True)
+    updatedAt = MomentField(source="updated_at", read_only=True)
 
     class Meta:
         model = Organization
@@ -173,12 +173,12 @@ class ApiKeyOnList(serializers.ModelSerializer[ApiKey]):
     """One key of the organization: how it begins, and whether it is still served."""
 
     key = serializers.SerializerMethodField()
-    organizationId = serializers.UUIDField(source="organization_id")  # noqa: N815
-    memberId = serializers.UUIDField(source="member_id")  # noqa: N815
-    isActive = serializers.BooleanField(source="is_active")  # noqa: N815
-    lastUsedAt = MomentField(source="last_used_at", allow_null=True)  # noqa: N815
-    createdAt = MomentField(source="created_at")  # noqa: N815
-    updatedAt = MomentField(source="updated_at")  # noqa: N815
+    organizationId = serializers.UUIDField(source="organization_id")
+    memberId = serializers.UUIDField(source="member_id")
+    isActive = serializers.BooleanField(source="is_active")
+    lastUsedAt = MomentField(source="last_used_at", allow_null=True)
+    createdAt = MomentField(source="created_at")
+    updatedAt = MomentField(source="updated_at")
 
     class Meta:
         model = ApiKey

@@ -22,10 +22,10 @@ class EntryFilter(serializers.Serializer[Any]):
     kind = NameField(
         choices=LedgerEntry.Kind.choices, required=False, help_text="In any letter case."
     )
-    startDate = PeriodField(  # noqa: N815 - the wire's names, here and below
+    startDate = PeriodField(
         required=False, source="created_at__gte", help_text="The first day, of UTC, or moment."
     )
-    endDate = PeriodField(  # noqa: N815
+    endDate = PeriodField(
         is_end=True,
         required=False,
         source="created_at__lt",
@@ -42,7 +42,7 @@ class EntrySerializer(serializers.ModelSerializer[LedgerEntry]):
     reference = serializers.CharField(
         help_text="What moved them: `broadcast:` and its queue id, and for parts of it more."
     )
-    createdAt = MomentField(source="created_at")  # noqa: N815
+    createdAt = MomentField(source="created_at")
 
     class Meta:
         model = LedgerEntry

@@ -80,17 +80,17 @@ class ImportRequest(serializers.Serializer[Any]):
     """The file, what its columns are, and what is to be done with those who are known."""
 
     file = serializers.FileField(allow_empty_file=True, help_text="CSV or XLSX.")
-    fieldMapping = FieldMappingField(  # noqa: N815 - the wire's names, here and below
+    fieldMapping = FieldMappingField(
         required=False,
         child=serializers.DictField(child=_Header()),
         example='{"phone": "Celular"}',
     )
-    tagIds = TagIdsField(  # noqa: N815
+    tagIds = TagIdsField(
         required=False,
         child=serializers.ListField(child=serializers.UUIDField(), max_length=MOST_TAGS),
         example='["<id>"]',
     )
-    importMode = serializers.ChoiceField(  # noqa: N815
+    importMode = serializers.ChoiceField(
         choices=ImportJob.Mode.values,
         default=ImportJob.Mode.UPDATE.value,
         help_text=(
@@ -104,15 +104,13 @@ class PreviewSerializer(serializers.Serializer[Any]):
     """A file before it is imported."""
 
     headers = serializers.ListField(child=serializers.CharField())
-    sampleData = serializers.ListField(  # noqa: N815
+    sampleData = serializers.ListField(
         child=serializers.DictField(child=serializers.CharField(allow_blank=True)),
         help_text="The first rows, by header.",
     )
-    availableFields = serializers.ListField(  # noqa: N815
-        child=serializers.ChoiceField(choices=FIELDS)
-    )
-    totalRows = serializers.IntegerField()  # noqa: N815
-    fieldMapping = serializers.DictField(  # noqa: N815
+    availableFields = serializers.ListField(child=serializers.ChoiceField(choices=FIELDS))
+    totalRows = serializers.IntegerField()
+    fieldMapping = serializers.DictField(
         child=serializers.CharField(), help_text="What the columns seem to be."
     )
 
@@ -120,7 +118,7 @@ class PreviewSerializer(serializers.Serializer[Any]):
 class StartedSerializer(serializers.Serializer[Any]):
     """An import that began."""
 
-    jobId = serializers.UUIDField()  # noqa: N815
+    jobId = serializers.UUIDField()
 
 
 class RowErrorSerializer(serializers.Serializer[UntakenRow]):
@@ -134,25 +132,25 @@ class RowErrorSerializer(serializers.Serializer[UntakenRow]):
 class ImportSerializer(serializers.Serializer[ImportJob]):
     """How an import stands."""
 
-    jobId = serializers.UUIDField(source="pk")  # noqa: N815
+    jobId = serializers.UUIDField(source="pk")
     status = serializers.ChoiceField(choices=ImportJob.Status.values)
     message = serializers.CharField(
         allow_blank=True, source="get_failure_display", help_text="Why it was given up; else empty."
     )
     progress = serializers.IntegerField(source="done", help_text="Rows dealt with, of `total`.")
     total = serializers.IntegerField()
-    importMode = serializers.ChoiceField(choices=ImportJob.Mode.values, source="mode")  # noqa: N815
+    importMode = serializers.ChoiceField(choices=ImportJob.Mode.values, source="mode")
     added = serializers.IntegerField()
     updated = serializers.IntegerField(help_text="Contacts that were known before.")
     deleted = serializers.IntegerField()
-    notTaken = serializers.IntegerField(  # noqa: N815
+    notTaken = serializers.IntegerField(
         source="not_taken", help_text="Rows that became no contact."
     )
     errors = serializers.SerializerMethodField(  # type: ignore[assignment]  # the metaclass takes it out
         help_text="The first hundred of them. …/errors has all, as CSV."
     )
-    createdAt = MomentField(source="created_at")  # noqa: N815
-    finishedAt = MomentField(source="finished_at", allow_null=True)  # noqa: N815
+    createdAt = MomentField(source="created_at")
+    finishedAt = MomentField(source="finished_at", allow_null=True)
 
     @extend_schema_field(RowErrorSerializer(many=True))
     def get_errors(self, _job: ImportJob) -> Any:

@@ -33,9 +33,9 @@ _EARLIEST_BIRTH: Final = date(1900, 1, 1)
 class TagSerializer(serializers.ModelSerializer[Tag]):
     """A label on contacts."""
 
-    organizationId = serializers.UUIDField(source="organization_id")  # noqa: N815
-    createdAt = MomentField(source="created_at")  # noqa: N815
-    updatedAt = MomentField(source="updated_at")  # noqa: N815
+    organizationId = serializers.UUIDField(source="organization_id")
+    createdAt = MomentField(source="created_at")
+    updatedAt = MomentField(source="updated_at")
 
     class Meta:
         model = Tag
@@ -46,7 +46,7 @@ class TagSerializer(serializers.ModelSerializer[Tag]):
 class CountedTagSerializer(TagSerializer):
     """A label, and how many contacts carry it."""
 
-    contactCount = serializers.SerializerMethodField()  # noqa: N815
+    contactCount = serializers.SerializerMethodField()
 
     class Meta(TagSerializer.Meta):
         fields = [*TagSerializer.Meta.fields, "contactCount"]
@@ -59,10 +59,10 @@ class CountedTagSerializer(TagSerializer):
 class ContactSerializer(serializers.ModelSerializer[Contact]):
     """A person the organization may write to. What is not known is an empty text, or null."""
 
-    lastName = serializers.CharField(source="last_name")  # noqa: N815
+    lastName = serializers.CharField(source="last_name")
     email = serializers.CharField()  # may be empty, which no e-mail address is
     phone = serializers.CharField(help_text="The number as it was given.")
-    countryCode = serializers.SerializerMethodField(  # noqa: N815
+    countryCode = serializers.SerializerMethodField(
         help_text="The calling code of `country`, as 57."
     )
     country = serializers.SerializerMethodField(
@@ -71,12 +71,12 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
     e164 = serializers.CharField(
         help_text="The number as it is dialed, as +573001234567; empty where it cannot be read."
     )
-    birthDate = serializers.DateField(source="birth_date", allow_null=True)  # noqa: N815
+    birthDate = serializers.DateField(source="birth_date", allow_null=True)
     tags = TagSerializer(many=True)
-    organizationId = serializers.UUIDField(source="organization_id")  # noqa: N815
-    createdAt = MomentField(source="created_at")  # noqa: N815
-    updatedAt = MomentField(source="updated_at")  # noqa: N815
-    deletedAt = MomentField(source="deleted_at", allow_null=True)  # noqa: N815
+    organizationId = serializers.UUIDField(source="organization_id")
+    createdAt = MomentField(source="created_at")
+    updatedAt = MomentField(source="updated_at")
+    deletedAt = MomentField(source="deleted_at", allow_null=True)
 
     class Meta:
         model = Contact
@@ -159,7 +159,7 @@ class ContactChanges(serializers.Serializer[Any]):
         help_text="In any usual spelling: +57 300 123 4567, 0057…, 300 123 4567, (300) 123-4567.",
     )
     name = PlainTextField(max_length=200)
-    lastName = PlainTextField(max_length=200, source="last_name")  # noqa: N815
+    lastName = PlainTextField(max_length=200, source="last_name")
     email = PlainTextField(max_length=254, help_text="An e-mail address, or nothing.")
     country = CountryField(
         required=False,
@@ -168,7 +168,7 @@ class ContactChanges(serializers.Serializer[Any]):
         help_text="How a national number is read: `CO`, or `57`. Without it the organization's "
         "country counts. A number that is written internationally names its country itself.",
     )
-    countryCode = CountryField(  # noqa: N815
+    countryCode = CountryField(
         required=False,
         allow_blank=True,
         allow_null=True,
@@ -176,8 +176,8 @@ class ContactChanges(serializers.Serializer[Any]):
         help_text="The same by its calling code, `57`. Where both are given, `country` counts.",
     )
     status = NameField(choices=Contact.Status.choices, required=False)
-    birthDate = DayField(required=False, allow_null=True, source="birth_date")  # noqa: N815
-    tagIds = IdsField(  # noqa: N815
+    birthDate = DayField(required=False, allow_null=True, source="birth_date")
+    tagIds = IdsField(
         required=False,
         max_length=100,
         source="tag_ids",
@@ -223,13 +223,13 @@ class ContactFilter(serializers.Serializer[Any]):
         help_text="A number or its beginning, or the beginnings of words of names and e-mail address.",
     )
     status = NameField(choices=Contact.Status.choices, required=False)
-    tagIds = IdsField(  # noqa: N815
+    tagIds = IdsField(
         required=False,
         max_length=50,  # the web server takes addresses of 4,094 characters
         source="tag_ids",
         help_text="Those that carry any of these tags: repeated, or separated by commas.",
     )
-    countryCode = StrictCharField(  # noqa: N815
+    countryCode = StrictCharField(
         required=False,
         source="countries",
         help_text="The country of the number: a calling code, as `57`, with all countries that share "
@@ -263,7 +263,7 @@ class ContactDeleted(serializers.Serializer[Any]):
     """That a contact is gone from every list and audience."""
 
     message = serializers.CharField()
-    deletedContactId = serializers.UUIDField()  # noqa: N815
+    deletedContactId = serializers.UUIDField()
 
 
 class TagChanges(serializers.Serializer[Any]):
@@ -294,7 +294,7 @@ class TagDeleted(serializers.Serializer[Any]):
 class SuppressionSerializer(serializers.ModelSerializer[Suppression]):
     """A number that nothing is sent to any more, and who said so."""
 
-    createdAt = MomentField(source="created_at")  # noqa: N815
+    createdAt = MomentField(source="created_at")
 
     class Meta:
         model = Suppression

@@ -10,6 +10,4 @@ from accounts.doors.fields import MomentField
 class RescheduleSerializer(serializers.Serializer[Any]):
     """The body of a PATCH. Unknown fields are ignored."""
 
-    scheduledAt = MomentField(  # noqa: N815 - the wire's name
-        help_text="In the future, at most 90 days ahead."
-    )
+    scheduledAt = MomentField(help_text="In the future, at most 90 days ahead.")

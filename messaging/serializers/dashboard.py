@@ -22,7 +22,7 @@ class MessageTotalsSerializer(serializers.Serializer[Any]):
 class StatsSerializer(serializers.Serializer[Any]):
     """The organization's totals."""
 
-    totalContacts = serializers.IntegerField(  # noqa: N815 - the wire's names, here and below
+    totalContacts = serializers.IntegerField(
         help_text="Exact up to 10,000, an estimate above; `/api/contacts/count` counts exactly."
     )
     messages = MessageTotalsSerializer()
@@ -33,7 +33,7 @@ class RecentMessageSerializer(serializers.Serializer[Message]):
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=SHOWN, source="shown_status")
-    createdAt = MomentField(source="created_at")  # noqa: N815
+    createdAt = MomentField(source="created_at")
     phone = serializers.CharField(source="recipient")
     content = serializers.CharField(source="broadcast.text")
 
@@ -42,4 +42,4 @@ class DashboardSerializer(serializers.Serializer[Any]):
     """What a client's start page shows."""
 
     stats = StatsSerializer()
-    recentMessages = RecentMessageSerializer(many=True)  # noqa: N815
+    recentMessages = RecentMessageSerializer(many=True)

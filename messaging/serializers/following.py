@@ -16,12 +16,12 @@ class BroadcastFilter(serializers.Serializer[Any]):
     status = NameField(
         choices=Broadcast.Status.choices, required=False, help_text="In any letter case."
     )
-    startDate = PeriodField(  # noqa: N815 - the wire's names, here and below
+    startDate = PeriodField(
         required=False,
         source="created_at__gte",
         help_text="The first day, of UTC, or the first moment of acceptance.",
     )
-    endDate = PeriodField(  # noqa: N815
+    endDate = PeriodField(
         is_end=True,
         required=False,
         source="created_at__lt",
@@ -65,20 +65,20 @@ class SenderSerializer(serializers.Serializer[Any]):
 class BroadcastSerializer(serializers.Serializer[Broadcast]):
     """One broadcast, as it stands."""
 
-    queueId = serializers.UUIDField()  # noqa: N815
+    queueId = serializers.UUIDField()
     channel = serializers.ChoiceField(choices=["sms"])
     type = serializers.ChoiceField(choices=Kind.choices)
     status = serializers.ChoiceField(choices=Broadcast.Status.choices)
-    pausedBecause = serializers.ChoiceField(  # noqa: N815
+    pausedBecause = serializers.ChoiceField(
         choices=Broadcast.PausedBecause.choices, allow_null=True
     )
     message = serializers.CharField()
     member = SenderSerializer()
-    createdAt = MomentField()  # noqa: N815
-    scheduledAt = MomentField(allow_null=True)  # noqa: N815
-    startedAt = MomentField(allow_null=True)  # noqa: N815
-    finishedAt = MomentField(allow_null=True)  # noqa: N815
-    etaSeconds = serializers.IntegerField(  # noqa: N815
+    createdAt = MomentField()
+    scheduledAt = MomentField(allow_null=True)
+    startedAt = MomentField(allow_null=True)
+    finishedAt = MomentField(allow_null=True)
+    etaSeconds = serializers.IntegerField(
         allow_null=True,
         help_text="Seconds until nothing waits, at the pace so far; null while nothing moves.",
     )

@@ -32,15 +32,15 @@ class MessageFilter(serializers.Serializer[Any]):
         "for its broadcast to start.",
     )
     type = NameField(choices=Kind.choices, required=False, help_text="In any letter case.")
-    messageType = NameField(  # noqa: N815 - the wire's names, here and below
+    messageType = NameField(
         choices=Kind.choices, required=False, help_text="The same as `type`, which goes before it."
     )
-    startDate = PeriodField(  # noqa: N815
+    startDate = PeriodField(
         required=False,
         source="since",
         help_text="The first day, of UTC, or the first moment of acceptance.",
     )
-    endDate = PeriodField(  # noqa: N815
+    endDate = PeriodField(
         is_end=True,
         required=False,
         source="until",
@@ -59,19 +59,19 @@ class MessageFilter(serializers.Serializer[Any]):
         max_length=phone_numbers.LONGEST,
         help_text="A whole number, or its beginning. A national one is read as your organization's.",
     )
-    recipientDetails = StrictCharField(  # noqa: N815
+    recipientDetails = StrictCharField(
         required=False,
         max_length=phone_numbers.LONGEST,
         help_text="The same as `recipient`, which goes before it.",
     )
-    countryCode = StrictCharField(  # noqa: N815
+    countryCode = StrictCharField(
         required=False,
         source="countries",
         help_text="The country of the number: a calling code, as `57`, with all countries that share "
         "it, or two letters, as `CO`.",
     )
-    queueId = IdField(required=False, source="queue_id")  # noqa: N815
-    contactId = IdField(required=False, source="contact_id")  # noqa: N815
+    queueId = IdField(required=False, source="queue_id")
+    contactId = IdField(required=False, source="contact_id")
     provider = StrictCharField(
         required=False, max_length=64, help_text="As the messages name it: `twilio:AC0…`."
     )
@@ -104,31 +104,29 @@ class MessageSerializer(serializers.Serializer[Message]):
     """One message. What nobody knows yet is null."""
 
     id = serializers.UUIDField()
-    queueId = serializers.UUIDField()  # noqa: N815
+    queueId = serializers.UUIDField()
     type = serializers.ChoiceField(choices=Kind.choices)
-    messageType = serializers.ChoiceField(  # noqa: N815
-        choices=Kind.choices, help_text="The same as `type`."
-    )
-    contentType = serializers.ChoiceField(choices=["PLAIN_TEXT"])  # noqa: N815
+    messageType = serializers.ChoiceField(choices=Kind.choices, help_text="The same as `type`.")
+    contentType = serializers.ChoiceField(choices=["PLAIN_TEXT"])
     message = serializers.CharField()
     content = serializers.CharField(help_text="The same as `message`.")
     recipient = serializers.CharField(help_text="E.164, as +573001234567.")
-    recipientDetails = serializers.CharField(help_text="The same as `recipient`.")  # noqa: N815
+    recipientDetails = serializers.CharField(help_text="The same as `recipient`.")
     country = serializers.CharField(help_text="The country of the number, as CO.")
-    countryCode = serializers.CharField(help_text="Its calling code, as 57.")  # noqa: N815
+    countryCode = serializers.CharField(help_text="Its calling code, as 57.")
     status = serializers.ChoiceField(choices=SHOWN)
     segments = serializers.IntegerField()
     credits = serializers.IntegerField()
     provider = serializers.CharField(allow_null=True, help_text="Who has it, or had it last.")
-    providerMessageId = serializers.CharField(allow_null=True)  # noqa: N815
-    errorCode = serializers.CharField(allow_null=True)  # noqa: N815
-    errorMessage = serializers.CharField(allow_null=True)  # noqa: N815
-    contactId = serializers.UUIDField(allow_null=True)  # noqa: N815
-    organizationId = serializers.UUIDField()  # noqa: N815
-    createdAt = MomentField()  # noqa: N815
-    sentAt = MomentField(allow_null=True)  # noqa: N815
-    deliveredAt = MomentField(allow_null=True)  # noqa: N815
-    updatedAt = MomentField()  # noqa: N815
+    providerMessageId = serializers.CharField(allow_null=True)
+    errorCode = serializers.CharField(allow_null=True)
+    errorMessage = serializers.CharField(allow_null=True)
+    contactId = serializers.UUIDField(allow_null=True)
+    organizationId = serializers.UUIDField()
+    createdAt = MomentField()
+    sentAt = MomentField(allow_null=True)
+    deliveredAt = MomentField(allow_null=True)
+    updatedAt = MomentField()
 
     def to_representation(self, message: Message) -> dict[str, Any]:
         return super().to_representation(self.shape(message))  # type: ignore[arg-type] # the wire's shape
@@ -193,10 +191,10 @@ class MessageWithEventsSerializer(MessageSerializer):
 class SkipSerializer(serializers.Serializer[Skip]):
     """A contact that got no message, and why."""
 
-    contactId = serializers.UUIDField(source="contact_id", allow_null=True)  # noqa: N815
+    contactId = serializers.UUIDField(source="contact_id", allow_null=True)
     phone = serializers.CharField(help_text="The number as it was given.")
     reason = serializers.ChoiceField(choices=Skip.Reason.choices)
-    duplicateOf = serializers.UUIDField(  # noqa: N815
+    duplicateOf = serializers.UUIDField(
         source="duplicate_of_id",
         allow_null=True,
         help_text="The contact that has the number, where the reason is `duplicate`.",

@@ -40,12 +40,12 @@ class SendToAllSerializer(serializers.Serializer[dict[str, Any]]):
         default=None,
         help_text="How national numbers are read: ISO 3166-1 alpha-2 as `CO`, or a calling code as `57`.",
     )
-    scheduledAt = MomentField(  # noqa: N815 - the wire's name, here and below
+    scheduledAt = MomentField(
         required=False,
         allow_null=True,
         help_text="When to send it: a moment to come, at most 90 days ahead. Left out: at once.",
     )
-    confirmToken = StrictCharField(  # noqa: N815
+    confirmToken = StrictCharField(
         required=False,
         allow_null=True,
         allow_blank=True,
@@ -109,7 +109,7 @@ class SendToContactsSerializer(SendToAllSerializer):
 class SendToTagsSerializer(SendToAllSerializer):
     """The body of a send to tags. Unknown fields are ignored."""
 
-    tagIds = IdsField(  # noqa: N815
+    tagIds = IdsField(
         min_length=1, max_length=MOST, help_text="Contacts that carry any of these tags."
     )
 
@@ -128,7 +128,7 @@ class AcceptedMessageSerializer(serializers.Serializer[Message]):
 class EnqueueResultSerializer(serializers.Serializer[Broadcast]):
     """What a send answers."""
 
-    queueId = serializers.CharField(  # noqa: N815 - the wire's name
+    queueId = serializers.CharField(
         help_text="The broadcast, and the id of the task that carries it. Empty when nobody can be reached."
     )
     channel = serializers.ChoiceField(choices=["sms"])
@@ -146,8 +146,8 @@ class CountryShareSerializer(serializers.Serializer[CountryShare]):
 class SentLatelySerializer(serializers.Serializer[Broadcast]):
     """A broadcast of the same text."""
 
-    queueId = serializers.UUIDField(source="pk")  # noqa: N815
-    createdAt = MomentField(source="created_at")  # noqa: N815
+    queueId = serializers.UUIDField(source="pk")
+    createdAt = MomentField(source="created_at")
     messages = serializers.IntegerField(source="messages_total")
 
 
@@ -161,35 +161,35 @@ class EstimateSerializer(serializers.Serializer[Estimate]):
         help_text="Contacts by the reason for which they get none.",
     )
     encoding = serializers.ChoiceField(choices=["GSM-7", "UCS-2"])
-    segmentsPerMessage = serializers.IntegerField(source="segments_per_message")  # noqa: N815
+    segmentsPerMessage = serializers.IntegerField(source="segments_per_message")
     segments = serializers.IntegerField(help_text="Of all messages together.")
     credits = serializers.IntegerField()
     balance = serializers.IntegerField(help_text="Credits that are available now.")
-    balanceAfter = serializers.IntegerField(  # noqa: N815
+    balanceAfter = serializers.IntegerField(
         source="balance_after", help_text="Below 0: there are too few, and sending answers 402."
     )
-    byCountry = CountryShareSerializer(many=True, source="by_country")  # noqa: N815
-    nonGsmCharacters = serializers.ListField(  # noqa: N815
+    byCountry = CountryShareSerializer(many=True, source="by_country")
+    nonGsmCharacters = serializers.ListField(
         child=serializers.CharField(trim_whitespace=False),
         source="non_gsm_characters",
         help_text="Each character that makes the text UCS-2, once.",
     )
-    sampleRecipients = serializers.ListField(  # noqa: N815
+    sampleRecipients = serializers.ListField(
         child=serializers.CharField(),
         source="sample_recipients",
         help_text="The first recipients, at most five.",
     )
-    etaSeconds = serializers.IntegerField(  # noqa: N815
+    etaSeconds = serializers.IntegerField(
         source="eta_seconds", help_text="From its start to the last hand-over, as providers allow."
     )
-    confirmToken = serializers.CharField(  # noqa: N815
+    confirmToken = serializers.CharField(
         source="confirm_token", help_text="Sends exactly this, once, within 30 minutes."
     )
-    needsApproval = serializers.BooleanField(  # noqa: N815
+    needsApproval = serializers.BooleanField(
         source="needs_approval",
         help_text="It would wait for another member: it has more recipients than may go without.",
     )
-    sentLately = SentLatelySerializer(  # noqa: N815
+    sentLately = SentLatelySerializer(
         many=True,
         source="sent_lately",
         help_text="The last broadcasts of the same text within 24 hours, at most five.",
