@@ -114,6 +114,12 @@ def _refuse_what_cannot_work(**_: Any) -> None:
     connection.close()
 
 
+@signals.celeryd_init.connect
+def _name_by_process(instance: Any, **_: Any) -> None:
+    """Give each worker a name of its own: RabbitMQ ends the second of a name, and a machine may have two."""
+    instance.hostname = f"worker-{os.getpid()}@{socket.gethostname()}"
+
+
 @signals.setup_logging.connect
 def _keep_our_logging(**_: Any) -> None:
     """Leave the logging of `config.logging` as it is: Celery sets up none when this is connected."""

@@ -48,9 +48,11 @@ class Basis:
     postgresql: ServerPart
     valkey: ServerPart
 
-    def __init__(self, blocker: pytest_django.DjangoDbBlocker) -> None:
+    def __init__(
+        self, blocker: pytest_django.DjangoDbBlocker, *, state: Path | None = None
+    ) -> None:
         self._blocker = blocker
-        self.state = new_state_folder()
+        self.state = state or new_state_folder()
         self.layout = Layout.of(self.state)
         self.carriers: list[Carrier] = []
         self._accepted: Counter[UUID] = Counter()

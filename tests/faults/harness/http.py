@@ -48,8 +48,15 @@ class Answer:
 class Client:
     """A client of the stack's web; every call has a connection of its own, so threads may share it."""
 
-    def __init__(self, stack: Stack, token: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self, stack: Stack, token: Callable[[], str] | None = None, *, at: str = ""
+    ) -> None:
         self._stack, self._token = stack, token
+        self._at = at or f"127.0.0.1:{stack.port}"
+
+    def at(self, address: str) -> Client:
+        """Return the same client, as it calls another web of the stack."""
+        return Client(self._stack, self._token, at=address)
 
     @property
     def token(self) -> str:
@@ -75,7 +82,7 @@ class Client:
         if self._token is not None:
             own["Authorization"] = f"Bearer {self._token()}"
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self._stack.port, timeout=timeout)
+        connection = http.client.HTTPConnection(self._at, timeout=timeout)
         began = time.monotonic()
         try:
             connection.request(method, path, content, {**own, **(headers or {})})

@@ -43,8 +43,10 @@ class Stack(Basis):
     `pool` is the worker's processes, `web` and `valkey` further words of their commands, `postgresql` its
     settings, `carriers` how many sandbox carriers there are: `{carrier}` and `{carrier2}` in SMS_PROVIDERS
     stand for the addresses at which each part reaches them. `reports` and `delay` are the carriers'.
+    `state` is a folder of the caller's own; it is removed in the end all the same.
     `direct` leaves proxies and failpoints out: nothing can be broken, and nothing of the machine goes into
-    that. Everything else is a variable of web, worker and dispatcher.
+    that. `broker` is the URL of another broker than Valkey, to which no proxy leads. Everything else is a
+    variable of web, worker and dispatcher.
     """
 
     def __init__(
@@ -59,10 +61,13 @@ class Stack(Basis):
         reports: str = "final",
         delay: float = 0.3,
         direct: bool = False,
+        broker: str = "",
+        state: Path | None = None,
         **environment: str,
     ) -> None:
-        super().__init__(blocker)
+        super().__init__(blocker, state=state)
         self.is_direct = direct
+        self._other_broker = {"BROKER_URL": broker} if broker else {}
         self.houses: list[House] = []
         self.answers: list[Answer] = []
         self.may_wait: set[UUID] = set()
@@ -151,6 +156,7 @@ class Stack(Basis):
             **({} if self.is_direct else breakable),
             **given,
             **(directly if self.is_direct else by_wire),
+            **self._other_broker,
             "SMS_PROVIDERS": providers,
         }
         program = Program(
@@ -166,15 +172,17 @@ class Stack(Basis):
         part.carrier2 = wires.get("carrier2", wires["carrier"])
         return part
 
-    def second(self, name: str, like: Ours) -> Ours:
-        """Start another part like this one beside it (a second worker or dispatcher) and return it.
+    def second(self, name: str, like: Ours, *, bind: str = "") -> Ours:
+        """Start another part like this one beside it and return it; a web at an address of its own.
 
         It has proxies and failpoints of its own, and is stopped after the test.
         """
         providers = self._providers_of(like)
         given = {**like.environment, "SMS_PROVIDERS": providers}
-        del given["PREGON_FAILPOINTS"]
+        given.pop("PREGON_FAILPOINTS", None)
         command = tuple(like.program.argv)
+        if bind:
+            command = tuple(bind if word == f"127.0.0.1:{self.port}" else word for word in command)
         part = self.party(name, ("python", *command[1:]), given)
         part.is_extra = True
         self._start(part)
