@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-api test-faults soak lint
+.PHONY: help run demo test test-api test-browser test-faults screenshots soak bench bench-quick lint
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,10 +15,16 @@ demo: .venv/runtime  ## Send one broadcast, watch all of it being delivered, sto
 	@exec .venv/bin/python manage.py up --demo
 
 test: .venv/development  ## Run the tests (ARGS="-k terms" passes options to pytest)
-	@exec .venv/bin/python -m pytest -n auto --dist loadfile --ignore=tests/faults --ignore=tests/schema $(ARGS)
+	@exec .venv/bin/python -m pytest -n auto --dist loadfile --ignore=tests/browser --ignore=tests/faults --ignore=tests/schema $(ARGS)
 
 test-api: .venv/development  ## Hold the running API against its own description, with all that schemathesis thinks of
 	@exec .venv/bin/python -m pytest --durations=2 tests/schema $(ARGS)
+
+test-browser: .venv/development  ## Use the admin in Debian's Chromium: every page, every deed, by mouse and keyboard
+	@exec .venv/bin/python -m pytest --durations=5 tests/browser $(ARGS)
+
+screenshots: .venv/development  ## Take the pictures of the documents anew, into docs/screens
+	@exec .venv/bin/python -m pytest -q tests/browser/screenshots.py
 
 test-faults: .venv/development  ## Kill, pause and cut off everything: the failure catalogue, about 30 minutes
 	@exec .venv/bin/python -m pytest --durations=15 tests/faults $(ARGS)
@@ -27,6 +33,12 @@ soak: .venv/development  ## The long versions of those, before a release: about 
 	PREGON_EXAMPLES=2000 .venv/bin/python -m pytest -s tests/billing/test_ledger_machine.py tests/billing/test_credits_machine.py
 	.venv/bin/python -m pytest --soak -s tests/faults $(ARGS)
 	PREGON_API_CASES=1000 .venv/bin/python -m pytest -s tests/schema
+
+bench: .venv/development  ## Measure everything against its floor, full size, on a quiet machine: about an hour
+	@exec .venv/bin/python -m bench
+
+bench-quick: .venv/development  ## The same for accepting and delivering at small sizes: three minutes
+	@exec .venv/bin/python -m bench --quick
 
 lint: .venv/development  ## Check format, habits, types, the direction of imports, templates
 	.venv/bin/ruff format --check .

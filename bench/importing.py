@@ -5,8 +5,7 @@ the contacts into the same table with the same indexes. Everything that makes an
 rows are kept so that any machine may work on them, compared with each other and with the contacts there
 are, reported, and committed in bites.
 
-Run it beside nothing else: `python -m bench.importing [ROWS]`. It starts a PostgreSQL of its own and
-throws it away. Prints a table and returns the figures as a dict (`measure`).
+`python -m bench.importing [ROWS]` starts a PostgreSQL of its own and throws it away.
 """
 
 from __future__ import annotations
@@ -19,10 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from bench import table
+from bench.table import Row
 
 ROOT = Path(__file__).resolve().parent.parent
 _NAMES = ("Ana", "Beto", "Camila", "Daniel", "Elena", "Felipe", "Inés", "María", "Úrsula")
@@ -220,7 +223,37 @@ def people() -> dict[str, Any]:
     return {}
 
 
-_PARTS = {"floor": floor, "web": web, "worker": worker, "clean": clean, "people": people}
+_PARTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "floor": floor,
+    "web": web,
+    "worker": worker,
+    "clean": clean,
+    "people": people,
+}
+
+
+def rows_of(count: int) -> list[Row]:
+    """Return the rows of importing so many contacts."""
+    rows: list[Row] = []
+    with table.watched(rows):
+        figures = _with_servers(count)
+        floor, web_, worker_ = (figures[name] for name in ("floor", "web", "worker"))
+        seconds = web_["seconds"] + worker_["seconds"]
+        rows += [
+            Row(
+                measure=f"Bare normalise-and-COPY loop of {count:,} contacts ÷ their import",
+                figure=count / seconds,
+                unit="/s",
+                floor=count / floor["seconds"],
+                ratio=floor["seconds"] / seconds,
+                mark=("≥", 0.5),
+                note=f"by CPU {figures['ratio of cpu']:.2f}",
+            ),
+            Row(measure="… memory of the web process", figure=web_["memory"], unit="MB"),
+            Row(measure="… memory of the worker", figure=worker_["memory"], unit="MB"),
+            Row(measure="… its longest bite", figure=worker_["longest"], unit="s"),
+        ]
+    return rows
 
 
 def main() -> None:
@@ -229,9 +262,7 @@ def main() -> None:
         paths = [Path(one) if "/" in one else one for one in given]
         print(json.dumps(_PARTS[what](*paths)))
         return
-    figures = _with_servers(int(what))
-    for name, figure in figures.items():
-        print(f"{name:14} {figure}")
+    table.run(lambda: rows_of(int(what)))
 
 
 if __name__ == "__main__":

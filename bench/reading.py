@@ -1,100 +1,117 @@
-"""How long lists of messages take: each filter by itself, with its most frequent and its rarest value.
+"""What reading costs at ten million messages, beside a hundred thousand: `python -m bench.reading`.
 
-`DATABASE_URL=… python -m bench.reading [--explain]` on a database that `bench.fill` filled. The whole view
-is timed: filters read, page, total, JSON. There is no floor: what counts is that ten million messages take
-no longer than a hundred thousand.
+There is no floor: what counts is that a list takes no longer in the large database than in the small one.
+BENCH_KEPT names a folder in which the filled databases are kept; without it they are made and thrown away,
+which takes ten minutes more.
 """
 
-# ruff: noqa: E402 - Django wants its settings before its models are imported
+from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tempfile
+from pathlib import Path
 from typing import Any
 
-import django
-import psycopg
+from bench import kept, table
+from bench.table import Row, say
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-os.environ.setdefault("RATE_LIMIT", "off")
-django.setup()
-
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
-from rest_framework.test import APIRequestFactory, force_authenticate
-
-from accounts.models import Member
-from bench.fill import described
-from messaging import exporting
-from messaging.models import Message
-from messaging.views.messages import MessagesView
-
-REPEATS = int(os.environ.get("REPEATS", "15"))
+_SIZES = [100_000, 10_000_000]
 
 
-def measured(url: str | None = None) -> dict[str, float]:
-    """Return the 95th percentile of each list, in milliseconds."""
-    with psycopg.connect(url or os.environ["DATABASE_URL"]) as plain:
-        filled = described(plain)
-    member = Member.objects.select_related("organization").get(pk=filled.member)
-    view: Callable[..., Any] = MessagesView.as_view()
-    found = {}
-    for name, values in filled.values.items():
-        for value in dict.fromkeys(values):
-            query = {name.strip("="): value} if name else {}
-            request = APIRequestFactory().get("/api/messages", query)
-            force_authenticate(request, member)
-            times = []
-            for _ in range(REPEATS):
-                began = time.perf_counter()
-                answer = view(request).render()
-                times.append((time.perf_counter() - began) * 1000)
-                assert answer.status_code == 200, answer.content
-            total = json.loads(answer.content)["meta"]["totalRecords"]
-            label = f"{name.strip('=') or 'all'} {value}".strip()
-            found[label] = sorted(times)[int(REPEATS * 0.95)]
-            best = f"best {min(times):7.1f} ms"
-            print(f"{label:52} {found[label]:8.1f} ms  {best} {total:12,} rows", flush=True)
-            if "--explain" in sys.argv:
-                explain(view, request)
+def _measured(folder: Path, messages: int) -> dict[str, Any]:
+    with kept.running(folder) as layout:
+        kept.filled(layout, messages)
+        answer = subprocess.run(
+            [sys.executable, "-m", "bench.lists"],
+            cwd=kept.ROOT,
+            env=os.environ | kept.environment(layout),
+            check=True,
+            stdout=subprocess.PIPE,
+        )
+    found: dict[str, Any] = json.loads(answer.stdout)
     return found
 
 
-def explain(view: Callable[..., Any], request: Any) -> None:
-    """Print how PostgreSQL answered each statement of a list."""
-    with CaptureQueriesContext(connection) as captured:
-        view(request).render()
-    for query in captured.captured_queries:
-        if query["sql"].startswith("SELECT") and "messaging_" in query["sql"]:
-            with connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF) {query['sql']}")
-                plan = [line for (line,) in cursor.fetchall()]
-            print("   ", query["sql"][-150:].replace("\n", " "))
-            for line in plan:
-                print("       ", line[:180])
+def measure(small: int, large: int) -> list[Row]:
+    """Return the rows of reading."""
+    rows: list[Row] = []
+    parent = Path(os.environ.get("BENCH_KEPT") or tempfile.mkdtemp(prefix="pregon-bench-"))
+    parent.mkdir(exist_ok=True)
+    parent.chmod(0o711)
+    try:
+        with table.watched(rows):
+            found = {}
+            for messages in (small, large):
+                say(f"lists at {messages:,}")
+                found[messages] = _measured(parent / str(messages), messages)
+            lists = {messages: one["lists"] for messages, one in found.items()}
+            for prefix, name in (("API", "GET /api/messages"), ("admin", "Admin message audit")):
+                rows += _compared(name, prefix, lists[small], lists[large], large)
+            rows += _rest(found[large])
+    finally:
+        if "BENCH_KEPT" not in os.environ:
+            shutil.rmtree(parent)
+    return rows
 
 
-def exported(organization: Any, most: int) -> None:
-    """Print how fast an export is: the database's statements alone, and all of it."""
-    rows, began, in_database = 0, time.perf_counter(), 0.0
-    pages = exporting.messages(Message.objects.filter(organization=organization))
-    connection.force_debug_cursor = True
-    for page in pages:
-        rows += len(page)
-        in_database += sum(float(query["time"]) for query in connection.queries_log)
-        connection.queries_log.clear()
-        if rows >= most:
-            break
-    seconds = time.perf_counter() - began
-    connection.force_debug_cursor = False
-    print(
-        f"export: {rows:,} rows, {rows / in_database:,.0f}/s in PostgreSQL, {rows / seconds:,.0f}/s"
-    )
+def _compared(
+    name: str, prefix: str, small: dict[str, list[float]], large: dict[str, list[float]], size: int
+) -> list[Row]:
+    """Return the slowest list and the one that grew most, and which others are above the mark."""
+    labels = [label for label in large if label.startswith(prefix)]
+    grown = {label: large[label][0] / small[label][0] for label in labels}
+    worst = max(labels, key=lambda label: grown[label])
+    slowest = max(labels, key=lambda label: large[label][0])
+    above = sorted((one for one in labels if grown[one] > 2), key=lambda one: -grown[one])
+    return [
+        Row(
+            measure=f"{name} at {size:,}, p95 of the filter that grew most",
+            figure=large[worst][0],
+            unit="ms",
+            floor=small[worst][0],
+            ratio=grown[worst],
+            mark=("≤", 2.0),
+            note=f"{len(above)} of {len(labels)} lists above 2"
+            + "".join(f"; {one.removeprefix(prefix).strip()} {grown[one]:.1f}" for one in above),
+        ),
+        Row(
+            measure=f"{name} at {size:,}, p95 of the slowest filter",
+            figure=large[slowest][0],
+            unit="ms",
+            mark=("≤", 300.0),
+            note=slowest.removeprefix(prefix).strip(),
+        ),
+    ]
+
+
+def _rest(large: dict[str, Any]) -> list[Row]:
+    queue, export = large["queue"], large["export"]
+    return [
+        Row(
+            measure=f"GET of a running broadcast of {queue['messages']:,}: time of the database, p95",
+            figure=queue["milliseconds"],
+            unit="ms",
+            mark=("≤", 20.0),
+        ),
+        Row(
+            measure=f"CSV export of {export['rows']:,} messages, from the database's side",
+            figure=export["in database"],
+            unit="rows/s",
+            mark=("≥", 100_000.0),
+            note=f"{export['in all']:,.0f} in all",
+        ),
+        Row(measure="… memory above the first page", figure=export["memory"], unit="MB"),
+    ]
+
+
+def main() -> None:
+    sizes = [int(word) for word in sys.argv[1:]] or _SIZES
+    table.run(lambda: measure(*sizes))
 
 
 if __name__ == "__main__":
-    measured()
-    with psycopg.connect(os.environ["DATABASE_URL"]) as link:
-        exported(described(link).organization, 1_000_000)
+    main()
