@@ -28,4 +28,4 @@ USER pregon
 EXPOSE 8000
 # Asked by the name that people use: another one is no host of this site.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", "import http.client, os, urllib.parse; site = http.client.HTTPConnection('127.0.0.1', 8000, timeout=4); site.request('GET', '/healthz', headers={'Host': urllib.parse.urlsplit(os.environ['PUBLIC_URL']).netloc}); raise SystemExit(site.getresponse().status != 200)"]
-CMD ["gunicorn", "config.wsgi", "--worker-class", "gthread", "--workers", "2", "--threads", "8", "--no-control-socket", "--logger-class", "config.web_log.WebServerLog", "--forwarded-allow-ips", "", "--bind", "0.0.0.0:8000"]
+CMD ["gunicorn", "config.wsgi", "--worker-class", "config.web_worker.WebWorker", "--workers", "2", "--threads", "8", "--limit-request-line", "8190", "--no-control-socket", "--logger-class", "config.web_log.WebServerLog", "--forwarded-allow-ips", "", "--bind", "0.0.0.0:8000"]

@@ -31,6 +31,7 @@ GROUPS: Final[dict[str, tuple[Any, frozenset[str]]]] = {
 LABELS: Final[dict[str, Any]] = {
     "broadcast.accepted": _("Broadcast sent"),
     "broadcast.approved": _("Broadcast approved"),
+    "broadcast.blanked": _("Numbers and text blanked"),
     "broadcast.canceled": _("Broadcast canceled"),
     "broadcast.paused": _("Broadcast paused"),
     "broadcast.rejected": _("Broadcast rejected"),
@@ -73,19 +74,26 @@ LABELS: Final[dict[str, Any]] = {
 
 _DETAILS: Final[Mapping[str, Any]] = {
     "acceptance": _("acceptance"),
+    "accepted": _("accepted"),
     "added": _("added"),
     "amount": _("credits"),
     "api_key": _("by the API key"),
     "audience": _("audience"),
     "because": _("because"),
+    "broadcast": _("broadcast"),
+    "charge": _("charge"),
     "country": _("country"),
+    "created_at": _("created at"),
     "credits": _("credits"),
     "credits_per_segment": _("credits a segment"),
     "deleted": _("deleted"),
     "door": _("by"),
     "failure": _("failure"),
     "fields": _("fields"),
+    "filters": _("filtered by"),
+    "format": _("format"),
     "from": _("from"),
+    "group": _("group of statuses"),
     "is_active": _("active"),
     "is_superuser": _("platform superuser"),
     "messages": _("messages"),
@@ -96,16 +104,32 @@ _DETAILS: Final[Mapping[str, Any]] = {
     "per_day": _("credits a day"),
     "per_minute": _("credits a minute"),
     "prefix": _("begins with"),
+    "provider": _("provider"),
+    "q": _("search"),
+    "reason": _("reason"),
     "recipient_digest": _("digest of the number"),
     "reference": _("reference"),
+    "resends": _("sends once more"),
+    "resent": _("of it"),
     "role": _("role"),
     "rows": _("rows"),
+    "scheduled_at": _("scheduled for"),
     "source": _("source"),
     "status": _("status"),
     "tags": _("tags"),
     "to": _("to"),
+    "total": _("rows in all"),
+    "type": _("type"),
     "updated": _("updated"),
     "version": _("version"),
+}
+
+_VALUES: Final[Mapping[str, Any]] = {
+    "admin": _("the admin"),
+    "csv": "CSV",
+    "organization suspended": _("the organization was suspended"),
+    "the database was restored from a backup": _("the database was restored from a backup"),
+    "xlsx": "XLSX",
 }
 
 
@@ -117,6 +141,16 @@ def label(act: str) -> str:
 def detail(name: str) -> str:
     """Return what people read for the name of a detail."""
     return str(_DETAILS.get(name) or name.replace("_", " "))
+
+
+def has_word(name: str) -> bool:
+    """Return whether people read a word for the name of a detail."""
+    return name in _DETAILS
+
+
+def value(written: str) -> str:
+    """Return what people read for what a detail says where that is a word of the program's own."""
+    return str(_VALUES.get(written, written))
 
 
 def noun_of(act: str) -> str:

@@ -27,7 +27,7 @@ def record(
     a phone number, an e-mail address, a text or a password. What came by an API key says which.
     """
     if isinstance(subject, models.Model):
-        subject = f"{subject._meta.model_name}:{subject.pk}"
+        subject = subject_of(subject)
     told = dict(details or {})
     if member is not None and member.acts_by_key is not None:
         told["api_key"] = str(member.acts_by_key)
@@ -41,6 +41,11 @@ def record(
         details=told,
         address=address,
     )
+
+
+def subject_of(row: models.Model) -> str:
+    """Return what an entry calls the row that it is about."""
+    return f"{row._meta.model_name}:{row.pk}"
 
 
 def change(*, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ OWN_SETTINGS: Final = frozenset(
         "repeat_guard_seconds",
         "approval_above",
         "confirm_above",
+        "retention_days",
     }
 )
 """What an owner may change."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -31,6 +31,8 @@ class Check:
     sealed: int = 0
     head: Head | None = None
     """The end of the chain as the database has it; None where there is none."""
+    tell: Callable[[int, int], None] | None = None
+    """Called after each page with how many seals were read, and how many there are."""
 
     def findings(self) -> Iterator[str]:
         """Yield a sentence for each fault, naming the entry or the seal."""
@@ -67,6 +69,8 @@ class Check:
                 if (head := wanted.pop(seal.sequence, None)) and head.mac != last.mac:
                     yield f"seal {seal.sequence} is not the one that was noted"
                 self.sealed += 1
+            if self.tell is not None:
+                self.tell(self.sealed, max(self.sealed, self.head.sequence if self.head else 0))
         for sequence in sorted(wanted):
             yield from self._gap(last.sequence, sequence + 1)
             last = Head(max(sequence, last.sequence), b"")

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts import terms
-from accounts.doors.fields import MomentField, StrictCharField
+from accounts.doors.fields import ChangedField, MomentField, StrictCharField
 from accounts.models import ApiKey, Member, Organization, Terms, TermsAcceptance
 
 
@@ -125,7 +125,7 @@ class OrganizationDetail(serializers.ModelSerializer[Organization]):
     termsAcceptedVersion = serializers.SerializerMethodField()
     termsAcceptedAt = serializers.SerializerMethodField()
     createdAt = MomentField(source="created_at", read_only=True)
-    updatedAt = MomentField(source="updated_at", read_only=True)
+    updatedAt = ChangedField()
 
     class Meta:
         model = Organization
@@ -178,7 +178,7 @@ class ApiKeyOnList(serializers.ModelSerializer[ApiKey]):
     isActive = serializers.BooleanField(source="is_active")
     lastUsedAt = MomentField(source="last_used_at", allow_null=True)
     createdAt = MomentField(source="created_at")
-    updatedAt = MomentField(source="updated_at")
+    updatedAt = ChangedField()
 
     class Meta:
         model = ApiKey

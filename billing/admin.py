@@ -68,6 +68,10 @@ class GrantForm(forms.Form):
 class CreditAccountAdmin(Evidence, OrganizationAdmin):
     """Balances, read-only: credits come in by a grant and go out by messages, never by hand."""
 
+    empty_text = _(
+        "No credits yet. The platform grants them, and this page then shows what is left."
+    )
+
     list_display = ("organization", "available", "reserved", "spent")
     list_filter = (("organization", OwnAutocompleteFilter),)
     list_select_related = ("organization",)
@@ -176,6 +180,10 @@ def _consequence(form: GrantForm) -> dict[str, Any]:
 class LedgerEntryAdmin(Evidence, OrganizationAdmin):
     """Every movement of credits, newest first."""
 
+    empty_text = _(
+        "No credits have moved yet. Each grant and each message that is paid stands here for good."
+    )
+
     organization_path: ClassVar[str | None] = "account__organization"
     list_display = (
         "created_at",
@@ -215,6 +223,8 @@ class LedgerEntryAdmin(Evidence, OrganizationAdmin):
 class RateAdmin(OrganizationAdmin):
     """Prices: everybody may read them, a platform superuser sets them."""
 
+    empty_text = _("No prices yet: a segment costs one credit, wherever it goes.")
+
     organization_path: ClassVar[str | None] = None
     list_display = ("country", "credits_per_segment")
     search_fields = ("country",)
@@ -241,11 +251,26 @@ class RateAdmin(OrganizationAdmin):
 class SpendingCapAdmin(OrganizationAdmin):
     """What may be spent a day and a minute: an owner sets his organization's, the platform anybody's."""
 
+    empty_text = _(
+        "No cap is set: as many credits may be spent in a day as there are. A cap stops a mistake early."
+    )
+
     list_display = ("organization", "per_day", "today", "per_minute")
     list_filter = (("organization", OwnAutocompleteFilter),)
     list_select_related = ("organization",)
     search_fields = ("organization__name",)
-    fields = ("organization", "per_day", "per_minute", "today")
+    fieldsets = (
+        (
+            None,
+            {
+                "description": _(
+                    "A cap counts the credits of what is accepted, and refuses more until the day or the"
+                    " minute is over. What was accepted before goes on."
+                ),
+                "fields": ("organization", "per_day", "per_minute", "today"),
+            },
+        ),
+    )
     readonly_fields = ("today",)
     autocomplete_fields = ("organization",)
     ordering = ("organization__name", "id")

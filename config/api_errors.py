@@ -292,6 +292,22 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     return defaults.bad_request(request, exception or Exception())
 
 
+def unreadable(*, is_too_long: bool) -> JsonResponse:
+    """Answer 400 to what the web server could not read as a request, whatever it was meant for."""
+    return _json(
+        400,
+        "4000",
+        _("The address may have 8,000 characters and a header as many. Ask for less at once.")
+        if is_too_long
+        else _("This is no request of HTTP. Check its first line and its headers."),
+    )
+
+
+def broken() -> JsonResponse:
+    """Answer 500 to what broke where no view could say so."""
+    return _json(500, "4091", _("Something broke on our side; it was recorded. Try again later."))
+
+
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
         return _json(403, "1003", _("This is not allowed."))
@@ -310,8 +326,4 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if is_api(request):
-        return _json(
-            500, "4091", _("Something broke on our side; it was recorded. Try again later.")
-        )
-    return defaults.server_error(request)
+    return broken() if is_api(request) else defaults.server_error(request)

@@ -129,6 +129,7 @@ class Environment:
     language_code: str
     log_level: str
     admin_path: str
+    admin_addresses: list[str]
     timings: str
     failpoints: str
 
@@ -187,14 +188,14 @@ def _require_database_url(name: str, url: str) -> None:
         ) from None
 
 
-def _trusted_proxies() -> list[str]:
-    networks = _words("TRUSTED_PROXIES")
+def _networks(name: str, networks: list[str]) -> list[str]:
+    """Return the networks, each of which can be read."""
     for network in networks:
         try:
             ipaddress.ip_network(network, strict=False)
         except ValueError as error:
             raise ImproperlyConfigured(
-                f"TRUSTED_PROXIES names {network!r}, which is no address and no network. Write as 10.0.0.0/8."
+                f"{name} names {network!r}, which is no address and no network. Write as 10.0.0.0/8."
             ) from error
     return networks
 
@@ -289,7 +290,7 @@ def read() -> Environment:
         port=port,
         public_url=public_url,
         allowed_hosts=hosts or ([] if production else ["localhost", "127.0.0.1", "[::1]"]),
-        trusted_proxies=_trusted_proxies(),
+        trusted_proxies=_networks("TRUSTED_PROXIES", _words("TRUSTED_PROXIES")),
         database_url=database_url,
         database_owner_url=owner_url,
         redis_url=redis_url or layout.redis_url,
@@ -313,6 +314,7 @@ def read() -> Environment:
         language_code=_one_of("LANGUAGE_CODE", "en", "es"),
         log_level=_log_level(),
         admin_path=_admin_path(),
+        admin_addresses=_networks("ADMIN_ADDRESSES", _words("ADMIN_ADDRESSES")),
         timings=timings,
         failpoints=failpoints,
     )

@@ -9,7 +9,8 @@ from typing import Any, Final
 # Every repeat is bounded, and a word is entered at its beginning only: whoever sends a header that ends
 # in a log line chooses what these look at, and an open repeat takes minutes for a few thousand letters.
 # Ids do not match as numbers: a letter or a dash stands beside their digits.
-_NUMBER: Final = re.compile(r"(?<![\w.-])\+?\d[\d ().-]{5,40}\d(?![\w-])")
+# The end of the chain of audit seals is a number, too: it is logged to be noted, and held against later.
+_NUMBER: Final = re.compile(r"(?<![\w.-])\+?\d[\d ().-]{5,40}\d(?![\w-]|:[0-9a-f]{64}\b)")
 _FEWEST_DIGITS: Final = 7
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}\b")
 _PORT_AND_PROCESS: Final = re.compile(

@@ -2,16 +2,21 @@
 
 import ipaddress
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.views import redirect_to_login
 from django.db import InterfaceError, InternalError, OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.translation import gettext as _
 
 from config import api_errors
 from config.pulse import pulse
+from contacts.imports import limits
 
 Next = Callable[[HttpRequest], HttpResponseBase]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 DOCS_POLICY: Final = (
@@ -65,13 +70,30 @@ class TrustedProxies:
 
     def _trusts(self, address: str) -> bool:
         # A request over a unix socket has no address: whoever may open the socket is trusted.
-        return bool(self.trusted) and (
-            not address
-            or (
-                _is_address(address)
-                and any(ipaddress.ip_address(address) in network for network in self.trusted)
-            )
-        )
+        return bool(self.trusted) and (not address or _is_of(address, self.trusted))
+
+
+class AdminAddresses:
+    """Shows the admin to the addresses of ADMIN_ADDRESSES alone, where any are named.
+
+    Stands behind `TrustedProxies`, which says whose request it is. For others there is no such page.
+    """
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+        self.own = [ipaddress.ip_network(name, strict=False) for name in settings.ADMIN_ADDRESSES]
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        is_admin = request.path.startswith(f"/{settings.ADMIN_PATH}")
+        if self.own and is_admin and not _is_of(request.META.get("REMOTE_ADDR", ""), self.own):
+            return api_errors.page_not_found(request, Http404())
+        return self.get_response(request)
+
+
+def _is_of(address: str, networks: list[Network]) -> bool:
+    return _is_address(address) and any(
+        ipaddress.ip_address(address) in network for network in networks
+    )
 
 
 def _is_address(text: str) -> bool:
@@ -99,6 +121,47 @@ class ContentSecurityPolicy:
         else:
             response["Content-Security-Policy"] = ADMIN_POLICY
         return response
+
+
+class LimitBodies:
+    """Refuses a page's form that is larger than it can be, before the CSRF check reads all of it.
+
+    Django bounds the fields of a form, and not its files: it would write whatever comes to the disk,
+    of whoever sends it. Files go where contacts are imported, and come from who is signed in. Views
+    that are exempt from the check bound their bodies themselves. A body without its length is
+    empty to Django, so nothing of it is read.
+    """
+
+    WITH_FILES: Final = frozenset(
+        {"admin:contacts_importjob_upload", "admin:contacts_importjob_columns"}
+    )
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any
+    ) -> HttpResponse | None:
+        written = request.META.get("CONTENT_LENGTH") or "0"
+        length = int(written) if written.isdecimal() else 0
+        if length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE or getattr(view, "csrf_exempt", False):
+            return None
+        match = request.resolver_match
+        takes_files = match is not None and match.view_name in self.WITH_FILES
+        largest = limits.LARGEST_FILE if takes_files else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if length > largest + limits.AROUND:
+            return HttpResponse(
+                _("This is larger than %(size)d kB. Go back, and send less at once.")
+                % {"size": largest // 1024},
+                status=413,
+                content_type="text/plain; charset=utf-8",
+            )
+        if SESSION_KEY not in request.session:
+            return redirect_to_login(request.get_full_path())
+        return None
 
 
 class DatabaseAway:

@@ -18,7 +18,8 @@ def web(*, bind: str) -> Command:
     """Return the web server's command: threads, since a streamed answer occupies one."""
     return (
         *("gunicorn", "config.wsgi"),
-        *("--worker-class", "gthread", "--workers", "2", "--threads", "8"),
+        *("--worker-class", "config.web_worker.WebWorker", "--workers", "2", "--threads", "8"),
+        *("--limit-request-line", "8190"),  # the most it can: fifty ids and what else a filter has
         "--no-control-socket",
         *("--logger-class", "config.web_log.WebServerLog"),
         # Whose X-Forwarded-* is believed is TRUSTED_PROXIES' business; the server would believe loopback.

@@ -23,6 +23,7 @@ ALLOWED_HOSTS = ENVIRONMENT.allowed_hosts
 PUBLIC_URL = ENVIRONMENT.public_url
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 ADMIN_PATH = ENVIRONMENT.admin_path
+ADMIN_ADDRESSES = ENVIRONMENT.admin_addresses
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 AUTH_USER_MODEL = "accounts.Member"
@@ -53,6 +54,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.middleware.RefuseNul",
     "config.middleware.TrustedProxies",
+    "config.middleware.AdminAddresses",
     "accounts.doors.throttles.RateLimitHeaders",
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.ContentSecurityPolicy",
@@ -61,6 +63,7 @@ MIDDLEWARE = [
     "django.middleware.locale.LocaleMiddleware",
     "config.middleware.DatabaseAway",
     "django.middleware.common.CommonMiddleware",
+    "config.middleware.LimitBodies",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -275,6 +278,7 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("pregon/icon.svg")}
     ],
     "STYLES": [lambda _request: static("pregon/admin.css")],
+    "SCRIPTS": [lambda _request: static("pregon/admin.js")],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,

@@ -72,6 +72,10 @@ class DeletedAlone:
 class ContactAdmin(DeletedAlone, OrganizationAdmin):
     """People the organization writes to. Deleting one takes it out of all lists; messages stay."""
 
+    empty_text = _(
+        "Nobody to write to yet. Contacts are imported from a file, or added one after the other."
+    )
+
     list_display = (
         "__str__",
         "organization",
@@ -232,6 +236,8 @@ def _says_who_has_it(contact: Contact) -> SafeString:
 class TagAdmin(DeletedAlone, OrganizationAdmin):
     """Labels on contacts. Deleting one takes it off its contacts and deletes none of them."""
 
+    empty_text = _("No tags yet. A tag gathers contacts, so that a broadcast may go to them alone.")
+
     list_display = ("name", "organization", "description", "created_at")
     list_filter = (("organization", OwnAutocompleteFilter),)
     list_select_related = ("organization",)
@@ -297,6 +303,8 @@ class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscri
 class SuppressionAdmin(OrganizationAdmin):
     """Opt-outs: senders add them, owners lift them, nobody changes one."""
 
+    empty_text = _("Nobody has opted out. Who answers STOP stands here, and gets nothing more.")
+
     form = SuppressionForm
     list_display = ("recipient", "organization", "source", "member", "created_at")
     list_filter = (
@@ -344,9 +352,6 @@ class SuppressionAdmin(OrganizationAdmin):
         )
         obj.pk = kept.pk
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        return None if obj.was_there else super().log_addition(request, obj, message)
-
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
@@ -377,6 +382,10 @@ class SuppressionAdmin(OrganizationAdmin):
 @admin.register(NumberReading)
 class NumberReadingAdmin(Evidence, OrganizationAdmin):
     """What national numbers came to in a country, as broadcasts read them."""
+
+    empty_text = _(
+        "Nothing here yet. It fills when a broadcast is sent with a country for national numbers."
+    )
 
     list_display = ("number", "country", "organization", "e164", "region", "refusal", "created_at")
     list_filter = (

@@ -22,6 +22,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts import roles
+from accounts.doors import csv_rows
 from accounts.doors.addresses import address_of
 from accounts.doors.admin import Evidence, OrganizationAdmin, OwnAutocompleteFilter
 from accounts.doors.labels import label
@@ -131,6 +132,8 @@ def _number(amount: int) -> str:
 class ImportJobAdmin(Evidence, OrganizationAdmin):
     """Files that were brought in: read-only but for the next one."""
 
+    empty_text = _("No file was imported yet. CSV and Excel files are taken.")
+
     list_display = ("created_at", "organization", "file_name", "mode", "standing", "rows", "member")
     list_display_links = ("created_at", "file_name")
     list_filter = (
@@ -226,7 +229,8 @@ class ImportJobAdmin(Evidence, OrganizationAdmin):
 
     def report(self, request: HttpRequest, job_id: Any) -> HttpResponseBase:
         """Stream every row that was not taken, as CSV."""
-        return reports.as_csv(job=self._job(request, job_id))
+        job = self._job(request, job_id)
+        return csv_rows.answer(reports.file_name(job=job), reports.HEADER, reports.pages(job=job))
 
     def change_view(
         self,

@@ -35,6 +35,10 @@ class ImportJob(Row):
             "nothing_taken",
             _("No row of the file could be taken, so no contact was deleted."),
         )
+        FEW_TAKEN = (
+            "few_taken",
+            _("Less than half of the rows could be taken, so no contact was added or deleted."),
+        )
         BROKEN = "broken", _("It broke off again and again. What was taken until then stays.")
 
     organization = models.ForeignKey(

@@ -95,7 +95,8 @@ class ImportRequest(serializers.Serializer[Any]):
         default=ImportJob.Mode.UPDATE.value,
         help_text=(
             "ADD: contacts whose number is known are listed as not taken. UPDATE: they get what the file "
-            "says. DELETE_ALL: all contacts there were are deleted once the file's are added."
+            "says. DELETE_ALL: all contacts there were are deleted once the file's are added, and nobody is "
+            "where less than half of its rows are contacts."
         ),
     )
 

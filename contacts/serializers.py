@@ -14,6 +14,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.doors.fields import (
+    ChangedField,
     DayField,
     IdField,
     IdsField,
@@ -35,7 +36,7 @@ class TagSerializer(serializers.ModelSerializer[Tag]):
 
     organizationId = serializers.UUIDField(source="organization_id")
     createdAt = MomentField(source="created_at")
-    updatedAt = MomentField(source="updated_at")
+    updatedAt = ChangedField()
 
     class Meta:
         model = Tag
@@ -75,7 +76,7 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
     tags = TagSerializer(many=True)
     organizationId = serializers.UUIDField(source="organization_id")
     createdAt = MomentField(source="created_at")
-    updatedAt = MomentField(source="updated_at")
+    updatedAt = ChangedField()
     deletedAt = MomentField(source="deleted_at", allow_null=True)
 
     class Meta:
@@ -220,17 +221,19 @@ class ContactFilter(serializers.Serializer[Any]):
 
     search = StrictCharField(
         required=False,
+        max_length=200,
         help_text="A number or its beginning, or the beginnings of words of names and e-mail address.",
     )
     status = NameField(choices=Contact.Status.choices, required=False)
     tagIds = IdsField(
         required=False,
-        max_length=50,  # the web server takes addresses of 4,094 characters
+        max_length=50,  # the web server takes addresses of 8,190 characters
         source="tag_ids",
         help_text="Those that carry any of these tags: repeated, or separated by commas.",
     )
     countryCode = StrictCharField(
         required=False,
+        max_length=16,
         source="countries",
         help_text="The country of the number: a calling code, as `57`, with all countries that share "
         "it, or two letters, as `CO`.",
@@ -306,7 +309,9 @@ class SuppressionFilter(serializers.Serializer[Any]):
     """Which opt-outs are meant."""
 
     recipient = StrictCharField(
-        required=False, help_text="A number in any usual spelling, or how it begins."
+        required=False,
+        max_length=200,
+        help_text="A number in any usual spelling, or how it begins.",
     )
     source = NameField(  # type: ignore[assignment]  # the metaclass takes it out
         choices=Suppression.Source.choices, required=False
@@ -325,7 +330,9 @@ class NamedRecipient(serializers.Serializer[Any]):
     """The number that is meant, in the address."""
 
     recipient = StrictCharField(
-        trim_whitespace=False, help_text="In any usual spelling; write `+` as `%2B`."
+        trim_whitespace=False,
+        max_length=200,
+        help_text="In any usual spelling; write `+` as `%2B`.",
     )
 
     def validate_recipient(self, text: str) -> str:

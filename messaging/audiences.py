@@ -206,7 +206,8 @@ class Again:
     """The recipients of another broadcast's messages that failed, or whose outcome nobody knows.
 
     They keep their numbers, and whether each may be written to is asked anew; a contact that was deleted
-    since counts as inactive. Who was written to again already, by a broadcast of either kind, is not in it.
+    since counts as inactive. Who was written to again already, by a broadcast of either kind, is not in it;
+    what was canceled of such a one never left.
     """
 
     broadcast_id: UUID
@@ -228,7 +229,10 @@ numbered AS (
   FROM messaging_message m LEFT JOIN contacts_contact c ON c.id = m.contact_id
   WHERE m.organization_id = %(organization_id)s AND m.broadcast_id = %(again)s
     AND m.status = ANY(%(statuses)s) AND NOT EXISTS (SELECT FROM messaging_message written
-      WHERE written.broadcast_id = ANY(%(earlier)s) AND written.recipient = m.recipient)
+      WHERE written.broadcast_id = ANY(%(earlier)s) AND written.recipient = m.recipient
+        AND written.status <> 'CANCELED')
+    -- what began to be blanked since it was asked
+    AND EXISTS (SELECT FROM messaging_broadcast b WHERE b.id = %(again)s AND b.blanked_at IS NULL)
 )""",
             {
                 "again": self.broadcast_id,

@@ -338,5 +338,6 @@ def _wake(broadcast: Broadcast) -> None:
 
 
 def _require_still_allowed(member: Member) -> None:
-    roles.require(Member.objects.get(pk=member.pk), Right.SEND)
+    fresh = Member.objects.select_related("organization").get(pk=member.pk)
+    roles.require(fresh, Right.SEND)
     terms.require_accepted(member)

@@ -44,14 +44,17 @@ class Confirmation:
             raise _void(_("What it costs has changed since."))
 
 
-def token(*, order: Order, classified: Classified) -> str:
-    """Return the token for exactly this: who sends what to whom, when, and for how many credits."""
+def token(*, order: Order, classified: Classified, name: str = "") -> str:
+    """Return the token for exactly this: who sends what to whom, when, and for how many credits.
+
+    Of several tokens with one name only one is ever good for a broadcast; without, each has its own.
+    """
     request = _request(
         order.member, order.audience, order.text, order.kind, order.country, order.scheduled_at
     )
     return signing.dumps(
         [
-            uuid4().hex,
+            name or uuid4().hex,
             request,
             classified.recipients,
             classified.fingerprint,

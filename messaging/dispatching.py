@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 from psycopg.errors import UndefinedTable
 
-from accounts import seals
+from accounts import admin_sessions, seals
 from contacts.imports import jobs, working
 from messaging import (
     delivery,
@@ -22,6 +22,7 @@ from messaging import (
     locks,
     lookups,
     reports,
+    retention,
     run_control,
     scheduling,
     tasks,
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 # No worker's lane: whoever died or was stopped at one of those may still hold its lock.
 OWN_LANE: Final = -1
 
-_FORGET_AGAIN: Final = 300  # seconds between two looks for keys that are too old
+_FORGET_AGAIN: Final = 300  # seconds between two looks for what is too old
 
 BITE: Final = 10_000  # messages of one broadcast that a sweep frees at a time
 
@@ -151,7 +152,8 @@ class Dispatcher:
                 self._wake_audit,
                 seals.seal,
                 self._send_canaries,
-                self._forget_old_keys,
+                self._forget_old,
+                retention.blank,
             ]
             # Each for itself: what one step cannot do today must not keep the others from their work.
             done = [_done(step) for step in steps]
@@ -240,12 +242,13 @@ class Dispatcher:
             self._publish("audit", tasks.wake_audit)
         return False
 
-    def _forget_old_keys(self) -> bool:
-        if self._since("keys") < _FORGET_AGAIN:
+    def _forget_old(self) -> bool:
+        """Forget a bite of keys and sessions that nobody can use any more; return whether more are left."""
+        if self._since("forgetting") < _FORGET_AGAIN:
             return False
-        is_more_left = idempotency.forget_old()
+        is_more_left = any([idempotency.forget_old(), admin_sessions.forget_ended()])
         if not is_more_left:
-            self._note("keys")
+            self._note("forgetting")
         return is_more_left
 
     def _publish(self, what: str, publish: Callable[[], None]) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -63,8 +64,11 @@ def estimate(
     kind: str = Kind.SMS,
     country: str = "",
     scheduled_at: datetime | None = None,
+    confirm_name: str = "",
 ) -> Estimate:
     """Return what `broadcasts.send` would do with the same arguments at this moment.
+
+    Tokens of one `confirm_name` are good for one broadcast together: it names what is looked at again.
 
     No broadcast is written and no credit moves. It refuses what `send` refuses, in the same order, but
     not for too few credits.
@@ -99,10 +103,10 @@ def estimate(
         by_country=foreseen.by_country,
         non_gsm_characters=order.measure.non_gsm,
         sample_recipients=classification.sample(rules=order.rules, audience=audience),
-        eta_seconds=_eta_seconds(kind, foreseen.recipients),
-        confirm_token=confirmations.token(order=order, classified=foreseen),
+        eta_seconds=eta_seconds(kind=kind, recipients=foreseen.recipients),
+        confirm_token=confirmations.token(order=order, classified=foreseen, name=confirm_name),
         needs_approval=approval_above is not None and foreseen.recipients > approval_above,
-        sent_lately=list(_sent_lately(order)),
+        sent_lately=list(sent_lately(organization_id=organization.pk, text=order.text)),
     )
 
 
@@ -114,7 +118,8 @@ def _foreseen(order: Order) -> Foreseen:
     raise AssertionError("unreachable: the readings end by an exception")
 
 
-def _eta_seconds(kind: str, recipients: int) -> int:
+def eta_seconds(*, kind: str, recipients: int) -> int:
+    """Return the seconds from the start to the last hand-over, at the pace that the providers declare."""
     pace = sum(_pace(provider) for provider in providers.candidates(kind=kind))
     return math.ceil(recipients / pace)
 
@@ -125,17 +130,20 @@ def _pace(provider: Provider) -> float:
     return min(provider.rate or math.inf, at_once / _REQUEST)
 
 
-def _sent_lately(order: Order) -> QuerySet[Broadcast]:
+def sent_lately(
+    *, organization_id: UUID, text: str, besides: UUID | None = None
+) -> QuerySet[Broadcast]:
     """Return the last broadcasts of the same text of which something left, or still will."""
     left_or_will = ~Q(status=Broadcast.Status.CANCELED) | Q(started_at__isnull=False)
     return (
         Broadcast.objects.filter(
             left_or_will,
-            organization=order.organization,
+            organization=organization_id,
             created_at__gte=Now() - LATELY,
-            text=order.text,
+            text=text,
             messages_total__gt=0,
         )
+        .exclude(pk__in=[] if besides is None else [besides])
         .select_related("member")
         .order_by("-created_at", "-id")[:_SHOWN]
     )

@@ -27,8 +27,23 @@ RETURNING m.id, m.recipient
 _CLAIM_ALL: Final = _CLAIM.format("")
 _CLAIM_COUNTRIES: Final = _CLAIM.format("AND country = ANY(%(countries)s)")
 
+# Who must not be written to any more. Each is looked up by its index, a message at a time, which OFFSET and
+# `coalesce` hold PostgreSQL to: joined, it may read all contacts and opt-outs there are for one window.
+_OPTED_OUT: Final = """EXISTS (
+  SELECT FROM contacts_suppression s
+  WHERE s.organization_id = m.organization_id AND s.recipient = m.recipient OFFSET 0)"""
+_BLOCKED: Final = """(
+  SELECT c.status = 'BLOCKED' FROM contacts_contact c WHERE c.id = m.contact_id)"""
+# Unless the directory has the number still, as after an import that replaces everybody.
+_DELETED: Final = """(
+  SELECT c.deleted_at IS NOT NULL AND NOT EXISTS (
+    SELECT FROM contacts_contact still
+    WHERE still.organization_id = c.organization_id AND still.e164 = m.recipient
+      AND coalesce(still.deleted_at, 'infinity') = 'infinity' OFFSET 0)
+  FROM contacts_contact c WHERE c.id = m.contact_id)"""
+
 # Only what this returns may be sent.
-_MARK: Final = """
+_MARK: Final = f"""
 UPDATE messaging_message m SET submit_started_at = clock_timestamp(), attempts = attempts + 1,
   provider = %(provider)s,
   expires_at = coalesce(expires_at, statement_timestamp() + %(validity)s * interval '1 second')
@@ -36,9 +51,7 @@ WHERE m.id = ANY(%(ids)s) AND m.lease_token = %(token)s AND m.status = 'SENDING'
   AND m.submit_started_at IS NULL
   AND m.lease_until > clock_timestamp() + %(margin)s * interval '1 second'
   AND EXISTS (SELECT FROM messaging_broadcast b WHERE b.id = m.broadcast_id AND b.status = 'RUNNING')
-  AND NOT EXISTS (SELECT FROM contacts_suppression s
-    WHERE s.organization_id = m.organization_id AND s.recipient = m.recipient)
-  AND NOT EXISTS (SELECT FROM contacts_contact c WHERE c.id = m.contact_id AND c.status = 'BLOCKED')
+  AND NOT {_OPTED_OUT} AND {_BLOCKED} IS NOT TRUE AND {_DELETED} IS NOT TRUE
 RETURNING m.id, CASE WHEN old.expires_at IS NOT NULL THEN m.submit_started_at END
 """
 
@@ -54,11 +67,9 @@ WHERE {_OURS_UNMARKED}"""
 # Why a message that was claimed must not leave any more: error code → condition.
 _CANCELED: Final = {Message.ErrorCode.CANCELED: "TRUE"}
 _NOT_WANTED: Final = {
-    Message.ErrorCode.CONTACT_BLOCKED: """EXISTS (
-  SELECT FROM contacts_contact c WHERE c.id = m.contact_id AND c.status = 'BLOCKED')""",
-    Message.ErrorCode.OPTED_OUT: """EXISTS (
-  SELECT FROM contacts_suppression s
-  WHERE s.organization_id = m.organization_id AND s.recipient = m.recipient)""",
+    Message.ErrorCode.CONTACT_BLOCKED: _BLOCKED,
+    Message.ErrorCode.OPTED_OUT: _OPTED_OUT,
+    Message.ErrorCode.CONTACT_DELETED: _DELETED,
 }
 
 _PUT_BACK_UNMARKED: Final = f"""

@@ -112,6 +112,9 @@ UPDATE messaging_deliveryreport r SET applied_at = clock_timestamp(), outcome = 
 FROM unnest(%s::uuid[], %s::uuid[], %s::text[]) AS done(id, message_id, outcome) WHERE r.id = done.id
 """
 
+# Of a message whose number was blanked meanwhile: the carrier's words may hold it.
+_BLANK: Final = "UPDATE messaging_deliveryreport SET raw = '{}', reason = '' WHERE id = ANY(%s)"
+
 # The longer it was waited for, the rarer it is looked for.
 _WAIT: Final = """
 UPDATE messaging_deliveryreport SET due_at = clock_timestamp()
@@ -136,6 +139,11 @@ class _Open:
     message_id: UUID
     message_status: str
     recipient: str
+
+    @property
+    def is_blanked(self) -> bool:
+        """Return whether the message has no number any more: then its reports keep no words either."""
+        return not self.recipient
 
     @property
     def is_of_an_earlier_attempt(self) -> bool:
@@ -225,13 +233,22 @@ def _apply_to(broadcast_id: UUID, pairs: Sequence[tuple[UUID, UUID]]) -> None:
         opened = [_Open(*row) for row in journey.cursor.fetchall()]
         moves, outcomes, early = _decide(opened)
         # In the order of all locks: opt-outs by number, then messages, the credit account last.
-        journey.opt_out(sorted({report.recipient for report in opened if report.opts_out}))
+        journey.opt_out(_opted_out(broadcast_id, opened))
         for status, reports in moves.items():
             _move(journey, status, reports)
         _collect_late(journey, [report.message_id for report in opened])
         _settle(outcomes)
         _wait(early)
+        _blank([report.id for report in opened if report.is_blanked])
     failpoint("report.after_apply", broadcast_id)
+
+
+def _opted_out(broadcast_id: UUID, opened: Iterable[_Open]) -> list[str]:
+    """Return the numbers that the carrier says asked for it, in the order of all opt-outs."""
+    told = [report for report in opened if report.opts_out]
+    if any(report.is_blanked for report in told):
+        log.error("opt_out_of_a_blanked_message", extra={"broadcast": str(broadcast_id)})
+    return sorted({report.recipient for report in told if not report.is_blanked})
 
 
 def _decide(
@@ -277,7 +294,9 @@ def _move(journey: Journey, status: Status, reports: Sequence[_Open]) -> None:
             "charge": charge,
             "ids": ids,
             "codes": ["" if status in _GOOD else report.code for report in reports],
-            "reasons": ["" if status in _GOOD else report.reason for report in reports],
+            "reasons": [
+                "" if status in _GOOD or report.is_blanked else report.reason for report in reports
+            ],
             "provider_ids": [
                 r.provider_message_id if first[r.provider_message_id] == r.message_id else ""
                 for r in reports
@@ -323,6 +342,12 @@ def _settle(outcomes: Sequence[_Settled]) -> None:
     if outcomes:
         with connection.cursor() as cursor:
             cursor.execute(_SETTLE, [list(column) for column in zip(*outcomes, strict=True)])
+
+
+def _blank(report_ids: Sequence[UUID]) -> None:
+    if report_ids:
+        with connection.cursor() as cursor:
+            cursor.execute(_BLANK, [list(report_ids)])
 
 
 def _wait(report_ids: Sequence[UUID]) -> None:

@@ -14,7 +14,7 @@ from messaging.idempotency import Once
 from messaging.models import Broadcast
 from messaging.run_control import StateDoesNotAllow
 
-Resent = Broadcast.Resent
+Resent, Status = Broadcast.Resent, Broadcast.Status
 
 _RESENT_ONCE: Final = "messaging_broadcast_resent_once"
 
@@ -28,7 +28,8 @@ def resend_failed(
 ) -> Broadcast:
     """Send what is FAILED or UNDELIVERED of a finished broadcast once more; return the new broadcast.
 
-    Once a broadcast, and of two at the same moment one. It is a send as any other: who may, terms, price,
+    Once a broadcast, and of two at the same moment one; what reached nobody, or was canceled or rejected,
+    leaves that one time to another. It is a send as any other: who may, terms, price,
     opt-outs, caps and approval hold as for every send. The messages of the first stay as they are.
 
     Raises: StateDoesNotAllow, and all that `broadcasts.send` raises.
@@ -61,9 +62,28 @@ def audience_of(*, broadcast: Broadcast, resent: Broadcast.Resent) -> Again:
     return Again(broadcast.pk, resent)
 
 
+def earlier(*, broadcast: Broadcast, resent: Broadcast.Resent) -> Broadcast | None:
+    """Return the broadcast by which this was resent; None where it still may be.
+
+    One that reached nobody is none, and neither is one that was canceled or rejected, once its messages
+    have followed: whom it wrote to until then is left out of the next.
+    """
+    return (
+        broadcast.resent_by.filter(resent=resent)
+        .exclude(status=Status.CANCELED, finished_at__isnull=False)
+        .exclude(status=Status.COMPLETED, messages_total=0)
+        .first()
+    )
+
+
 def obstacle(*, broadcast: Broadcast, resent: Broadcast.Resent) -> str:
     """Return why this cannot be resent, as the broadcast was read, in a sentence; "" where it can."""
-    if broadcast.resent_by.filter(resent=resent).exists():
+    if broadcast.blanked_at is not None:
+        return nothing_left()
+    before = earlier(broadcast=broadcast, resent=resent)
+    if before is not None and before.status == Status.CANCELED:
+        return _("The broadcast that sent this once more is being canceled. Try again in a moment.")
+    if before is not None:
         return _resent_before(resent)
     if broadcast.waiting:
         return _("Not all of this broadcast is handed over yet. Wait for its end, or cancel it.")
@@ -72,6 +92,11 @@ def obstacle(*, broadcast: Broadcast, resent: Broadcast.Resent) -> str:
     if resent == Resent.UNKNOWN and not broadcast.unknown:
         return _("Nothing of this broadcast is of unknown outcome: there is nothing to resend.")
     return ""
+
+
+def nothing_left() -> str:
+    """Return why what was blanked is not resent, in a sentence."""
+    return _("Its numbers and its text were blanked: there is nothing left to resend.")
 
 
 def _resend(
@@ -85,11 +110,13 @@ def _resend(
     organization = orders.require_may_send(member)
     if broadcast.organization_id != organization.pk:
         raise roles.RoleMissing(_("This broadcast is another organization's."))
-    if once is not None:  # its repeat is answered, and not told that it was resent before
-        idempotency.require_not_carried_out(organization_id=organization.pk, once=once)
     # A finished broadcast stays finished, so no lock is needed for what is asked here.
     broadcast = Broadcast.objects.get(pk=broadcast.pk)
     reason = obstacle(broadcast=broadcast, resent=resent)
+    # After that, since a twin may commit between the two: a repeat is answered, and not told that it was
+    # resent before.
+    if once is not None:
+        idempotency.require_not_carried_out(organization_id=organization.pk, once=once)
     if reason:
         raise StateDoesNotAllow(reason)
     if may_arrive_twice not in (None, broadcast.unknown):

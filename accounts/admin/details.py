@@ -10,12 +10,17 @@ from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from accounts import acts
 from accounts.models import AuditEntry
+
+_FIELDS: Final = {"audience": "audience_kind"}
+"""Details that tell of a field by another name."""
 
 _ROOMS: Final = frozenset({"messaging", "contacts", "billing", "accounts"})
 
@@ -43,14 +48,24 @@ def shown(entry: AuditEntry) -> SafeString:
             for name, value in after.items()
         ]
     facts = [
-        (
-            capfirst(acts.detail(name)),
-            _fields(model, value) if name == "fields" else _value(model, name, value),
-        )
-        for name, value in told.items()
+        (capfirst(acts.detail(name)), _fact(model, name, value))
+        for name, value in sorted(told.items())
     ]
     context = {"changes": changes, "facts": facts}
     return render_to_string("admin/accounts/auditentry/details.html", context)
+
+
+def _fact(model: type[Model] | None, name: str, value: Any) -> str:
+    if isinstance(value, list) and name == "fields":
+        return ", ".join(_name(model, str(one)) for one in value) or "-"
+    if isinstance(value, list) and name == "filters":
+        # The names of an address: `status__exact` and `created_at_from` ask for the one and the other.
+        asked = [str(one).partition("__")[0] for one in value]
+        plain = [one.removesuffix("_from").removesuffix("_to") for one in asked]
+        return ", ".join(dict.fromkeys(acts.detail(one) for one in plain)) or _(
+            "Nothing: all of it"
+        )
+    return _value(model, _FIELDS.get(name, name), value)
 
 
 def _name(model: type[Model] | None, name: str) -> str:
@@ -79,12 +94,17 @@ def _choice(model: type[Model] | None, name: str, value: Any) -> str:
     """Return the word of a choice of the field, where it has choices and this is one."""
     field = next((one for one in model._meta.fields if one.name == name), None) if model else None
     choices = dict(field.flatchoices) if field is not None and field.choices else {}
-    return str(choices.get(value, value))
+    if value in choices:
+        return str(choices[value])
+    return _moment(value) or acts.value(value) if isinstance(value, str) else str(value)
 
 
-def _fields(model: type[Model] | None, names: Any) -> str:
-    return (
-        ", ".join(_name(model, str(name)) for name in names)
-        if isinstance(names, list)
-        else str(names)
-    )
+def _moment(written: str) -> str:
+    """Return the moment as people read it, "" where it is none."""
+    if "T" not in written:
+        return ""
+    try:
+        at = parse_datetime(written)
+    except ValueError:
+        return ""
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}" if at and timezone.is_aware(at) else ""

@@ -7,10 +7,12 @@ from functools import wraps
 from typing import Any, Final, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import PermissionDenied
+from django.db.models import Field
 from django.dispatch import receiver
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -110,7 +112,22 @@ def _refusal(request: HttpRequest, *, status: int, title: str, text: str) -> Htt
     return TemplateResponse(request, "admin/refusal.html", context, status=status)
 
 
+class Completion(AutocompleteJsonView):
+    """Django's completion of related rows, refused where the field leads from another row to this one."""
+
+    def process_request(self, request: HttpRequest) -> Any:
+        found = super().process_request(request)
+        if not isinstance(found[2], Field):  # Django answers 500 to these
+            raise PermissionDenied
+        return found
+
+
+def _complete(request: HttpRequest) -> HttpResponseBase:
+    return Completion.as_view(admin_site=admin.site)(request)
+
+
 _site = cast("Any", admin.site)
+_site.autocomplete_view = _complete
 # The site's own page would store the password without the verb, and so without its audit entry.
 _site.extra_urls = _extra_urls
 _site.admin_view = _in_words(_site.admin_view)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.forms import ModelForm
@@ -20,10 +20,25 @@ from accounts.doors.admin import OrganizationAdmin, OwnAutocompleteFilter
 from accounts.doors.organization import member_of
 from accounts.models import ApiKey
 
+_FIELDS: Final = (
+    "name",
+    "beginning",
+    "organization",
+    "member",
+    "is_active",
+    "last_used_at",
+    "id",
+    "created_at",
+)
+
 
 @admin.register(ApiKey)
 class ApiKeyPages(OrganizationAdmin):
     """Owners make keys for their programs and end them; what a key is stays as it was made."""
+
+    empty_text = gettext_lazy(
+        "No keys yet. A program that sends by the API shows one, instead of somebody's password."
+    )
 
     list_display = (
         "name",
@@ -42,17 +57,20 @@ class ApiKeyPages(OrganizationAdmin):
     search_fields = ("name", "prefix")
     ordering = ("-created_at", "-id")
     list_select_related = ("organization", "member")
-    fields = (
-        "name",
-        "beginning",
-        "organization",
-        "member",
-        "is_active",
-        "last_used_at",
-        "id",
-        "created_at",
+    fieldsets = (
+        (
+            None,
+            {
+                "description": gettext_lazy(
+                    "A program with a key acts as the member who made it, but never decides what takes a"
+                    " person: approvals, members, keys, settings and terms. The key is shown once, when it"
+                    " is made."
+                ),
+                "fields": _FIELDS,
+            },
+        ),
     )
-    readonly_fields = fields[1:]
+    readonly_fields = _FIELDS[1:]
     actions_detail = ("end_key",)
 
     @display(description=gettext_lazy("begins with"), ordering="prefix")

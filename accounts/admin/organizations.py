@@ -38,6 +38,7 @@ class OrganizationPages(OrganizationAdmin):
             gettext_lazy("Sending by mistake"),
             {"fields": ("repeat_guard_seconds", "confirm_above", "approval_above")},
         ),
+        (gettext_lazy("How long it is kept"), {"fields": ("retention_days",)}),
         (gettext_lazy("Record"), {"fields": ("id", "created_at", "updated_at")}),
     )
 

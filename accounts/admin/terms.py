@@ -30,6 +30,10 @@ from accounts.models import Terms, TermsAcceptance
 class TermsPages(OrganizationAdmin):
     """Platform superusers write drafts and publish them; what is published stays as it is."""
 
+    empty_text = gettext_lazy(
+        "No terms yet. Nobody can send before the platform has published some."
+    )
+
     organization_path = None
     list_display = ("version", "title", "shown_state", "published_at", "created_at")
     search_fields = ("version", "title")
@@ -130,6 +134,10 @@ class TermsPages(OrganizationAdmin):
 @admin.register(TermsAcceptance)
 class TermsAcceptancePages(Evidence, OrganizationAdmin):
     """Who accepted which version, when and from where."""
+
+    empty_text = gettext_lazy(
+        "Nobody has accepted the terms yet. Each member does it on the page Terms of use."
+    )
 
     organization_path = "member__organization"
     list_display = ("member", "terms", "created_at", "address", "user_agent")

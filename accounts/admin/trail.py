@@ -66,6 +66,8 @@ class SealFilter(DropdownFilter):
 class AuditEntryPages(Evidence, OrganizationAdmin):
     """Every act that somebody may have to answer for."""
 
+    empty_text = _("Nothing was done yet that anybody would have to answer for.")
+
     list_display = ("moment", "what", "of", "organization", "who", "address", "is_sealed")
     list_filter = (
         GroupFilter,

@@ -8,10 +8,12 @@ from typing import Any, ClassVar, Final, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import flatten
+from django.contrib.admin.utils import flatten, unquote
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Field, ForeignKey, Model, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
@@ -22,8 +24,10 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.views import ChangeList
 
+from accounts import audit
 from accounts.doors.lists import BoundedList, BoundedPaginator
 from accounts.doors.organization import member_of
+from accounts.models import AuditEntry
 
 
 def country_of_member(request: HttpRequest) -> str:
@@ -89,6 +93,10 @@ class OrganizationAdmin(_Scoped, ModelAdmin):
     list_per_page = 50
     list_max_show_all = 0
     list_filter_submit = True
+    list_before_template = "admin/filtered.html"
+    empty_text: Any = _("There is nothing here yet.")
+    """What an empty list says: why, and what fills it."""
+
     compressed_fields = True
     warn_unsaved_form = True
 
@@ -143,6 +151,55 @@ class OrganizationAdmin(_Scoped, ModelAdmin):
 
         return OfOrganization
 
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        *args: Any,
+        obj: Any | None = None,
+        **options: Any,
+    ) -> HttpResponse:
+        context["show_history"] = obj is not None and self._has_history(request, obj)
+        response: HttpResponse = super().render_change_form(
+            request, context, *args, obj=obj, **options
+        )
+        return response
+
+    def _has_history(self, request: HttpRequest, row: Model) -> bool:
+        """Return whether the audit trail tells of the row, to somebody who may read it."""
+        trail = self.admin_site.get_model_admin(AuditEntry)
+        about = AuditEntry.objects.filter(subject=audit.subject_of(row))
+        return trail.has_view_permission(request) and about.exists()
+
+    def history_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+    ) -> HttpResponse:
+        """Lead to what the audit trail has of the row: Django's own log knows only the admin's forms."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            raise Http404
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        trail = reverse("admin:accounts_auditentry_changelist", query={"q": row.pk})
+        return HttpResponseRedirect(trail)
+
+    def _get_obj_does_not_exist_redirect(self, *_args: Any) -> HttpResponse:
+        """Answer what nobody or another organization has as any other address that leads nowhere."""
+        raise Http404
+
+    # What was done stands in the audit trail. Django's log would keep names after retention blanked them.
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        pass
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        pass
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        pass
+
     def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
         return self._columns(request, super().get_list_display(request))
 
@@ -181,10 +238,19 @@ class OwnAutocompleteFilter(AutocompleteSelectFilter):
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
         for choice in super().choices(changelist):
+            if not self._is_key(self.value()):
+                choice["form"].data = {}  # Django answers 500 to a choice that is no key
             choice["form"].fields[self.lookup_kwarg].queryset = self.model_admin.get_field_queryset(
                 None, self.field, self.request
             )
             yield choice
+
+    def _is_key(self, written: Any) -> bool:
+        try:
+            self.field.target_field.to_python(written)
+        except ValidationError:
+            return False
+        return True
 
 
 class Evidence:

@@ -58,6 +58,17 @@ class MomentField(serializers.DateTimeField):
         return written(value)
 
 
+class ChangedField(MomentField):
+    """When a row last changed, and never before it was made: the one is told by Python's clock."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(source="updated_at", read_only=True, **options)
+
+    def get_attribute(self, instance: Any) -> datetime:
+        moment: datetime = max(instance.created_at, instance.updated_at)
+        return moment
+
+
 class DayField(serializers.DateField):
     """A day as 1990-05-17, and nothing else that reads as one."""
 

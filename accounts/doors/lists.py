@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.contrib import messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG, ORDER_VAR
+from django.core.exceptions import ValidationError
 from django.core.paginator import InvalidPage, Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -124,6 +125,13 @@ class BoundedList(ChangeList):  # type: ignore[misc]  # unfold counts as untyped
                 ),
             )
 
+    @cached_property
+    def asked(self) -> list[tuple[str, str]]:
+        """What the list is narrowed by, in words: the name of each filter in use, and what it asks."""
+        told = [(str(spec.title), _asked(spec, self.model_admin)) for spec in self.filter_specs]
+        search = [(_("search"), str(self.query))] if self.query else []
+        return [*search, *((title, words) for title, words in told if words)]
+
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         if not self._is_on_offer(str(self.params.get(ORDER_VAR, ""))):
             self.params.pop(ORDER_VAR)
@@ -152,3 +160,28 @@ class BoundedList(ChangeList):  # type: ignore[misc]  # unfold counts as untyped
         self.show_all = self.can_show_all = False
         self.show_admin_actions = True
         self.show_full_result_count = False
+
+
+def _asked(spec: Any, pages: Any) -> str:
+    """Return what one filter asks as people read it, "" where it asks nothing."""
+    given = [
+        str(value[-1] if isinstance(value, list) and value else value or "")
+        for value in spec.used_parameters.values()
+    ]
+    if not any(given):
+        return ""
+    field = getattr(spec, "field", None)
+    words = {str(key): str(text) for key, text in getattr(spec, "lookup_choices", None) or ()}
+    if field is not None:
+        words |= {str(key): str(text) for key, text in field.flatchoices}
+        if field.remote_field is not None:
+            words |= _names(pages.get_field_queryset(None, field, spec.request), given)
+    return " … ".join(words.get(value, value) for value in given)
+
+
+def _names(rows: QuerySet[Any], keys: list[str]) -> dict[str, str]:
+    """Return the names of those rows; what is no key at all names nobody."""
+    try:
+        return {str(row.pk): str(row) for row in rows.filter(pk__in=keys)}
+    except (ValueError, ValidationError):
+        return {}

@@ -193,7 +193,10 @@ class Pages(BasePagination):
                 default=DEFAULT_LIMIT,
             ),
             _parameter(
-                "after", "The page after this one: its `meta.next`. Goes before `page`.", "string"
+                "after",
+                "The page after this one: its `meta.next`. Goes before `page`.",
+                "string",
+                maxLength=_LONGEST_CURSOR,
             ),
         ]
 

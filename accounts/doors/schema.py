@@ -91,6 +91,11 @@ _PAYMENT: Final = PolymorphicProxySerializer(
     resource_type_field_name=None,
 )
 
+_UNREADABLE: Final = (
+    "4000",
+    "The request cannot be read: its address or a header is damaged or too long.",
+)
+
 
 def phrase(status: int) -> str:
     """Return the name of an HTTP status, the same under every version of Python."""
@@ -99,14 +104,14 @@ def phrase(status: int) -> str:
 
 
 def refusals(*statuses: int, **descriptions: str) -> dict[int, OpenApiResponse]:
-    """Return the documentation of these refusals; 503, which everything may answer, comes with them.
+    """Return the documentation of these refusals; what everything may answer comes with them: 400 and 503.
 
     `descriptions` say more than the usual sentence, as `_401="E-mail or password is wrong (1001)."`, in
     which the first number in brackets is the example's code.
     """
     answers = {}
-    for status in sorted({*statuses, 503}):
-        code, description = _USUAL[status]
+    for status in sorted({*statuses, 400, 503}):
+        code, description = _USUAL[status] if status in {*statuses, 503} else _UNREADABLE
         told = descriptions.get(f"_{status}")
         if told is not None:
             description = told

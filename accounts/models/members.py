@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -17,6 +18,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts import countries, roles
 from accounts.models.audit import AuditEntry
 from accounts.models.rows import Row
+
+SHORTEST_RETENTION: Final = 7
+"""Days: longer than carriers report, and than an unknown message waits for its outcome."""
+
+LONGEST_RETENTION: Final = 36_500
 
 
 class Organization(Row):
@@ -74,11 +80,29 @@ class Organization(Row):
             "Before a broadcast to more people leaves the admin, whoever sends it types how many they are."
         ),
     )
+    retention_days = models.PositiveIntegerField(
+        _("days after which numbers and texts are blanked"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(SHORTEST_RETENTION), MaxValueValidator(LONGEST_RETENTION)],
+        help_text=_(
+            "So many days after a broadcast ended, its text and the numbers of its messages are removed"
+            " for good; counts, credits and the audit trail stay. Whoever writes STOP after that opts out"
+            " of nothing. At least 7. Empty: they are kept for ever."
+        ),
+    )
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     class Meta:
         verbose_name = _("organization")
         verbose_name_plural = _("organizations")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(retention_days=None)
+                | Q(retention_days__range=(SHORTEST_RETENTION, LONGEST_RETENTION)),
+                name="accounts_organization_retention_range",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

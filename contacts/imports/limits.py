@@ -9,13 +9,25 @@ from django.utils.translation import gettext as _
 LARGEST_FILE: Final = 128 * 2**20
 """Bytes of an uploaded file: a million rows of a dozen columns."""
 
+AROUND: Final = 64 * 1024
+"""Bytes of the other fields of a form with a file, and of what stands between them."""
+
 LARGEST_UNPACKED: Final = 2**30
 """Bytes that the parts of a workbook may come to, as they are read."""
+
+MOST_UNPACKED: Final = 100
+"""Times its own bytes that a file may unpack to, past `USUAL_UNPACKED`: workbooks take ten to thirty."""
+
+USUAL_UNPACKED: Final = 2**24
+"""Bytes below which nobody asks how tightly they were packed."""
 
 MOST_ROWS: Final = 1_048_576
 """Rows below the header: what a sheet can have."""
 
 MOST_COLUMNS: Final = 100
+MOST_CELLS: Final = 16_384
+"""Cells that one row of a sheet can have, empty ones too."""
+
 LONGEST_LINE: Final = 1_000_000
 LONGEST_CELL: Final = 131_072
 """Characters of one cell; more means that a quotation mark was never closed."""

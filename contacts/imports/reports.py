@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from django.http import StreamingHttpResponse
-
 from contacts.import_rows import ImportJob, UntakenRow
 
 SHOWN: Final = 100
 """Rows that the answer about an import carries; all are in the report."""
 
-_PAGE: Final = 5_000
+HEADER: Final = ("line", "code", "reason")
+"""The columns of the report."""
+
+PAGE: Final = 5_000
+"""Rows read by one statement."""
 
 
 def first(*, job: ImportJob) -> list[UntakenRow]:
@@ -20,26 +22,19 @@ def first(*, job: ImportJob) -> list[UntakenRow]:
     return list(UntakenRow.objects.filter(job=job).order_by("line")[:SHOWN])
 
 
-def as_csv(*, job: ImportJob) -> StreamingHttpResponse:
-    """Answer all of them, streamed: memory does not grow with them."""
-    return StreamingHttpResponse(
-        _lines(job),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="import-{job.pk}.csv"'},
-    )
+def file_name(*, job: ImportJob) -> str:
+    """Return under which name the report is saved."""
+    return f"import-{job.pk}.csv"
 
 
-def _lines(job: ImportJob) -> Iterator[str]:
-    """Yield the report in pages, each a short statement of its own.
+def pages(*, job: ImportJob) -> Iterator[list[tuple[str, ...]]]:
+    """Yield the report as rows of texts under `HEADER`, in the order of the file, in pages.
 
-    Numbers, codes and sentences of ours: no cell has anything that was in the file.
+    Each page is a short statement of its own: memory does not grow with them. No cell has anything that
+    was in the file.
     """
-    yield "line,code,reason\r\n"
     rows = UntakenRow.objects.filter(job=job).order_by("line")
-    page = list(rows[:_PAGE])
+    page = list(rows[:PAGE])
     while page:
-        yield "".join(
-            f'{row.line},{row.reason},"{row.sentence.replace(chr(34), chr(34) * 2)}"\r\n'
-            for row in page
-        )
-        page = list(rows.filter(line__gt=page[-1].line)[:_PAGE])
+        yield [(str(row.line), row.reason, row.sentence) for row in page]
+        page = list(rows.filter(line__gt=page[-1].line)[:PAGE])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, Any, Final, cast
+from typing import IO, Any, cast
 
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
@@ -14,9 +14,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, DataAndFiles
 from rest_framework.request import Request
 
-from contacts.imports.limits import LARGEST_FILE, too_large
-
-_AROUND: Final = 64 * 1024  # bytes of the other fields and of what stands between them
+from contacts.imports.limits import AROUND, LARGEST_FILE, too_large
 
 
 class FileParser(BaseParser):
@@ -37,7 +35,7 @@ class FileParser(BaseParser):
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal() or not int(length):
             raise ParseError(_("Say how long the request is: it lacks the header Content-Length."))
-        if int(length) > LARGEST_FILE + _AROUND:
+        if int(length) > LARGEST_FILE + AROUND:
             raise too_large()
         handlers = [TemporaryFileUploadHandler(request._request)]
         try:

@@ -23,7 +23,8 @@ from contacts.models import Tag
 
 log = logging.getLogger(__name__)
 
-Mode, Status, Reason = ImportJob.Mode, ImportJob.Status, UntakenRow.Reason
+Mode, Status, Failure = ImportJob.Mode, ImportJob.Status, ImportJob.Failure
+Reason = UntakenRow.Reason
 
 BITE: Final = 2.0
 """Seconds after which a task makes room for the next."""
@@ -120,6 +121,16 @@ UPDATE contacts_contact c SET (name, last_name, email, birth_date, status, updat
 FROM contacts_bite b WHERE c.id = b.known_id AND ({_OLD}) IS DISTINCT FROM ({_NEW})
 """
 
+# Whom somebody blocked stays blocked by his number, unless the file says otherwise.
+_KEEP_BLOCKED: Final = """
+UPDATE contacts_bite b SET status = 'BLOCKED'
+FROM (
+  SELECT DISTINCT coalesce(nullif(e164, ''), '~' || phone) AS key FROM contacts_contact
+  WHERE organization_id = %(organization)s AND deleted_at IS NULL AND status = 'BLOCKED'
+) blocked
+WHERE b.key = blocked.key AND b.status = ''
+"""
+
 # A microsecond apart, so that they stand in the order of the file wherever they are listed; never before
 # the import, should the clock go back: what is older is what replacing takes out.
 _INSERT: Final = """
@@ -151,12 +162,15 @@ JOIN contacts_tag t ON t.organization_id = %(organization)s AND t.name = named.n
 WHERE b.tags <> '' ON CONFLICT DO NOTHING
 """
 
-_DELETE_OLD: Final = """
+_DELETE: Final = """
 UPDATE contacts_contact SET deleted_at = now(), updated_at = now() WHERE id IN (
   SELECT id FROM contacts_contact
-  WHERE organization_id = %s AND deleted_at IS NULL AND created_at < %s
+  WHERE organization_id = %s AND deleted_at IS NULL AND {}
   ORDER BY created_at, id LIMIT %s)
 """
+_DELETE_OLD: Final = _DELETE.format("created_at < %s")
+# Its own: an organization has one import at a time, and from nowhere else are contacts of that origin.
+_DELETE_NEW: Final = _DELETE.format("created_at >= %s AND origin = 'IMPORT'")
 
 
 def work(*, job_id: UUID) -> bool:
@@ -172,7 +186,7 @@ def work(*, job_id: UUID) -> bool:
         return False
     if begun[0] > MOST_BROKEN:
         log.error("import_given_up", extra={"import": str(job_id)})
-        _give_up(job_id, ImportJob.Failure.BROKEN)
+        _give_up(job_id, Failure.BROKEN)
         return False
     deadline = time.monotonic() + BITE
     while _work_on_chunk(job_id):
@@ -191,10 +205,16 @@ def _work_on_chunk(job_id: UUID) -> bool:
     if chunk is not None:
         _deal_with(job, json.loads(chunk.rows))
         chunk.delete()
-    elif job.mode == Mode.DELETE_ALL and not job.added:
-        _finish(job, failure=ImportJob.Failure.NOTHING_TAKEN)
-        return False
-    elif job.mode != Mode.DELETE_ALL or not _delete_some(job):
+    elif job.mode == Mode.DELETE_ALL and _is_of_another_kind(job):
+        taken_back = _delete_some(job, _DELETE_NEW)
+        job.added -= taken_back
+        if not taken_back:
+            nothing = job.not_taken == job.total
+            _finish(job, failure=Failure.NOTHING_TAKEN if nothing else Failure.FEW_TAKEN)
+            return False
+    elif job.mode == Mode.DELETE_ALL and (deleted := _delete_some(job, _DELETE_OLD)):
+        job.deleted += deleted
+    else:
         _finish(job)
         return False
     job.broken_bites = 0
@@ -262,7 +282,9 @@ def _write(
     cursor.execute("ANALYZE contacts_bite")
     if run(_TAKE_KEYS) < len(taken):
         run(_LEAVE_REPEATED)
-    if job.mode != Mode.DELETE_ALL:
+    if job.mode == Mode.DELETE_ALL:
+        run(_KEEP_BLOCKED)
+    else:
         run(_FIND_KNOWN)
         if values["unread"]:
             run(_FIND_KNOWN_UNREAD)
@@ -289,13 +311,20 @@ def _copied(line: int, record: Record) -> str:
     return "\t".join([str(line), *record]) + "\n"
 
 
-def _delete_some(job: ImportJob) -> int:
-    """Take out some of the contacts that were there before the import; return how many."""
+def _is_of_another_kind(job: ImportJob) -> bool:
+    """Return whether fewer rows became contacts than could not: a file that replaces nobody.
+
+    As where a column is matched wrongly. A number that is repeated is a good row.
+    """
+    repeated = UntakenRow.objects.filter(job=job, reason=Reason.REPEATED).count()
+    return job.added < max(1, job.not_taken - repeated)
+
+
+def _delete_some(job: ImportJob, statement: str) -> int:
+    """Take out some of the contacts that are older than the import, or its own; return how many."""
     with connection.cursor() as cursor:
-        cursor.execute(_DELETE_OLD, [job.organization_id, job.created_at, DELETED_AT_ONCE])
-        deleted = int(cursor.rowcount)
-    job.deleted += deleted
-    return deleted
+        cursor.execute(statement, [job.organization_id, job.created_at, DELETED_AT_ONCE])
+        return int(cursor.rowcount)
 
 
 def _give_up(job_id: UUID, failure: str) -> None:

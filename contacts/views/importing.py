@@ -7,11 +7,11 @@ from uuid import UUID
 
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.doors import csv_rows
 from accounts.doors.addresses import address_of
 from accounts.doors.organization import for_org, member_of
 from accounts.doors.schema import refusals
@@ -178,10 +178,11 @@ class ErrorsView(_JobView):
         summary="Every row that became no contact",
         description="Streams line, code and reason as CSV, in the order of the file.",
         responses={
-            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, "One line a row."),
+            **csv_rows.documented("One line a row."),
             **refusals(401, 403, 404, 429),
         },
         tags=["contacts"],
     )
     def get(self, request: Request, job_id: UUID) -> StreamingHttpResponse:
-        return reports.as_csv(job=self.job(request, job_id))
+        job = self.job(request, job_id)
+        return csv_rows.answer(reports.file_name(job=job), reports.HEADER, reports.pages(job=job))

@@ -22,7 +22,7 @@ from accounts import roles
 from accounts.doors.admin import OwnAutocompleteFilter, PeriodFilter
 from accounts.doors.labels import second
 from accounts.doors.organization import member_of
-from messaging.admin import composing, controls, following, previewing
+from messaging.admin import composing, controls, following, previewing, start
 from messaging.admin.evidence import EvidencePages
 from messaging.admin.filters import MemberFilter
 from messaging.admin.labels import number, short_queue_id
@@ -35,6 +35,8 @@ _ID_BEGINNING: Final = re.compile(r"[0-9a-f]{4,32}")
 @admin.register(Broadcast)
 class BroadcastPages(EvidencePages):
     """What was sent and how it stands. Every number is a kept counter: nothing is counted here."""
+
+    empty_text = _("Nothing was sent yet. Each broadcast stands here, with how far it is.")
 
     list_display = (
         "queue_id",
@@ -74,7 +76,7 @@ class BroadcastPages(EvidencePages):
                 "classes": ("collapse",),
                 "fields": (
                     "id",
-                    "text",
+                    "whole_text",
                     "kind",
                     "encoding",
                     "segments",
@@ -84,6 +86,7 @@ class BroadcastPages(EvidencePages):
                     "member",
                     "created_at",
                     "scheduled_at",
+                    "blanked_at",
                     "fingerprint",
                     "woken_at",
                     "broken_drains",
@@ -99,6 +102,7 @@ class BroadcastPages(EvidencePages):
             )
 
         return [
+            at("last/", start.show_last, "last"),
             at("compose/", composing.compose, "compose"),
             at("compose/audience/", composing.show_audience, "audience"),
             at("preview/<str:draft_id>/", previewing.preview, "preview"),
@@ -141,10 +145,9 @@ class BroadcastPages(EvidencePages):
     ) -> HttpResponse:
         if obj is not None:
             context["live"] = following.live_of(request, obj)
-            context["happenings"] = following.happenings_of(obj)
-            context["resent_by"] = list(obj.resent_by.all())
+            context.update(following.happened(obj))
             context["may_see_facts"] = obj.paused_because == Broadcast.PausedBecause.APPROVAL
-            context["pieces"] = previewing.pieces_of(obj.text)
+            context["pieces"] = previewing.pieces_of(obj.shown_text)
         response: HttpResponse = super().render_change_form(
             request, context, *args, obj=obj, **options
         )
@@ -156,7 +159,11 @@ class BroadcastPages(EvidencePages):
 
     @display(description=_("text"))
     def shortened_text(self, broadcast: Broadcast) -> str:
-        return Truncator(broadcast.text).chars(48)
+        return Truncator(broadcast.shown_text).chars(48)
+
+    @display(description=_("text"))
+    def whole_text(self, broadcast: Broadcast) -> str:
+        return broadcast.shown_text
 
     @display(description=_("status"))
     def status_label(self, broadcast: Broadcast) -> SafeString:

@@ -97,15 +97,16 @@ def _asking(
     is_second: bool = False,
 ) -> HttpResponse:
     """Show what comes of it, in numbers."""
-    facts, foreseen = None, None
+    shown: dict[str, Any] = {}
+    foreseen = None
     if deed.resent:
         try:
             foreseen = _foreseen(request, deed, broadcast)
         except _REFUSED as refusal:
             return _not_now(request, deed, broadcast, str(refusal))
-        facts = _facts_of(broadcast, foreseen)
+        shown = {"facts": _facts_of(broadcast, foreseen)}
     elif deed.shows_facts:
-        facts = following.facts_of(broadcast)
+        shown = following.as_previewed(broadcast)
     return page(
         request,
         "control",
@@ -113,7 +114,7 @@ def _asking(
         deed=deed,
         broadcast=broadcast,
         consequences=list(deed.consequences(broadcast)),
-        facts=facts,
+        **shown,
         lacking=number(-foreseen.balance_after) if foreseen and foreseen.balance_after < 0 else "",
         needs_approval=bool(foreseen and foreseen.needs_approval),
         form=form or (MomentForm() if deed.asks_for_moment else None),
@@ -145,7 +146,11 @@ def _facts_of(broadcast: Broadcast, foreseen: estimates.Estimate) -> Facts:
 
 
 def _not_now(request: HttpRequest, deed: Deed, broadcast: Broadcast, why: str) -> HttpResponse:
-    resent = broadcast.resent_by.filter(resent=deed.resent).first() if deed.resent else None
+    resent = (
+        resending.earlier(broadcast=broadcast, resent=Broadcast.Resent(deed.resent))
+        if deed.resent
+        else None
+    )
     if resent is not None and request.method == "POST":
         messages.info(
             request, _("This was resent before, and not a second time. Here is how it goes.")

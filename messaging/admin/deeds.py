@@ -82,7 +82,9 @@ def obstacle(deed: Deed, member: Member, broadcast: Broadcast) -> str:
         return _(
             "You sent this broadcast: another member approves or rejects it. You may cancel it."
         )
-    if deed.resent and broadcast.resent_by.filter(resent=deed.resent).exists():
+    if deed.resent and broadcast.blanked_at is not None:
+        return resending.nothing_left()
+    if deed.resent and resending.earlier(broadcast=broadcast, resent=Broadcast.Resent(deed.resent)):
         return _("This was resent before, and is resent once.")
     return ""
 

@@ -18,13 +18,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from accounts.acts import LABELS
 from accounts.models import AuditEntry
+from billing import ledger
+from messaging import estimates
 from messaging.admin import deeds, pace
-from messaging.admin.labels import number
+from messaging.admin.labels import number, short_provider
 from messaging.admin.previewing import Facts, Line, duration_in_words
 from messaging.admin.standing import Standing, messages_of
 from messaging.classification import CountryShare
@@ -139,6 +143,12 @@ class Live:
         }
 
     @property
+    def providers(self) -> SafeString:
+        """The credentials that messages were handed over to."""
+        names = ((short_provider(name),) for name in self.broadcast.providers)
+        return format_html_join(", ", "{}", names)
+
+    @property
     def address(self) -> str:
         """Where the page asks next, with what it saw now."""
         query = urlencode({"v": self.version, "trail": self.trail, "said": self.step})
@@ -186,7 +196,8 @@ def show_live(request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
     live = live_of(request, broadcast)
     if request.GET.get("v") == live.version and live.every:
         return HttpResponse(status=204)
-    return render(request, "admin/messaging/broadcast/live.html", {"live": live, "is_update": True})
+    context = {"live": live, "is_update": True, **happened(broadcast)}
+    return render(request, "admin/messaging/broadcast/live.html", context)
 
 
 # --- over time, and by reason ---------------------------------------------------------------------
@@ -202,6 +213,8 @@ def show_course(request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
             "course": pace.course(broadcast),
             "failures": failures_of(broadcast),
             "every": _SETTLING_EVERY if live_of(request, broadcast).every else 0,
+            "is_update": True,  # that somebody resent what failed moves no counter of this one
+            **happened(broadcast),
         },
     )
 
@@ -221,10 +234,14 @@ def failures_of(broadcast: Broadcast) -> list[Line]:
             number=number(count)
             if count < MOST_FAILURES
             else _("%(number)s or more") % {"number": number(count)},
-            address=messages_of(broadcast.pk, group="failed"),
+            address=messages_of(broadcast.pk, **_failed_by(code)),
         )
         for code, reason, count in rows
     ]
+
+
+def _failed_by(code: str) -> dict[str, str]:
+    return {"reason": code} if code else {"status__exact": Message.Status.UNKNOWN}
 
 
 # --- what an approver sees ------------------------------------------------------------------------
@@ -255,11 +272,28 @@ def facts_of(broadcast: Broadcast) -> Facts:
     )
 
 
+def as_previewed(broadcast: Broadcast) -> dict[str, Any]:
+    """Return what an approver's pages show of the broadcast: what its preview showed, as it is now."""
+    available = ledger.balance(broadcast.organization_id).available
+    return {
+        "facts": facts_of(broadcast),
+        "duration": duration_in_words(
+            estimates.eta_seconds(kind=broadcast.kind, recipients=broadcast.messages_total)
+        ),
+        # Its own credits are reserved already.
+        "balance": number(available + broadcast.credits_reserved),
+        "balance_after": number(available),
+        "lately": estimates.sent_lately(
+            organization_id=broadcast.organization_id, text=broadcast.text, besides=broadcast.pk
+        ),
+    }
+
+
 @require_GET
 @of_own
 def show_facts(request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
     """Show what the preview showed."""
-    context = {"facts": facts_of(broadcast), "broadcast": broadcast}
+    context = {**as_previewed(broadcast), "broadcast": broadcast}
     return render(request, "admin/messaging/broadcast/facts.html", context)
 
 
@@ -277,6 +311,15 @@ class Happening:
     @property
     def by(self) -> str:
         return str(self.entry.member) if self.entry.member_id else _("Pregón itself")
+
+
+def happened(broadcast: Broadcast) -> dict[str, Any]:
+    """Return what the page tells of what was done: to the broadcast, and once more what was of it."""
+    return {
+        "broadcast": broadcast,
+        "happenings": happenings_of(broadcast),
+        "resent_by": list(broadcast.resent_by.all()),
+    }
 
 
 def happenings_of(broadcast: Broadcast) -> list[Happening]:

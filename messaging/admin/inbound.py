@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -33,16 +34,18 @@ class InboundMessagePages(EvidencePages):
     organization has written to that number through that provider. The platform sees all.
     """
 
+    empty_text = _("Nobody has written back yet.")
+
     organization_path: ClassVar[str | None] = None  # see get_queryset
-    list_display = ("sender", "moment", "effect_label", "beginning", "recipient", "provider")
+    list_display = ("number", "moment", "effect_label", "beginning", "recipient", "provider")
     list_filter = (("effect", ChoicesDropdownFilter), ProviderFilter)
     ordering = ("-created_at", "-id")
     search_fields = ("sender",)  # shows the box; what it finds is in get_search_results
     search_help_text = _("A full phone number, or the message's id.")
     fields = (
-        "sender",
+        "number",
         "recipient",
-        "text",
+        "whole_text",
         "effect_label",
         "organizations",
         "provider",
@@ -84,9 +87,17 @@ class InboundMessagePages(EvidencePages):
     def effect_label(self, message: InboundMessage) -> SafeString:
         return label(message.get_effect_display(), EFFECT_COLORS[message.effect])
 
+    @display(description=_("from"))
+    def number(self, message: InboundMessage) -> str:
+        return message.shown(message.sender)
+
     @display(description=_("text"))
     def beginning(self, message: InboundMessage) -> str:
-        return message.text if len(message.text) <= 80 else f"{message.text[:79]}…"
+        return Truncator(message.shown(message.text)).chars(80)
+
+    @display(description=_("text"))
+    def whole_text(self, message: InboundMessage) -> str:
+        return message.shown(message.text)
 
     @display(description=_("the provider's words"))
     def words(self, message: InboundMessage) -> SafeString:

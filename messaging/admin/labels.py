@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
@@ -55,6 +56,9 @@ EFFECT_COLORS: Final[Mapping[str, str]] = {
 }
 
 
+_LONG_PROVIDER: Final = re.compile(r"\b([a-z]+:\w{4})\w{5,}(\w{4})\b")
+
+
 def status_label(status: str) -> SafeString:
     """Return a message's status on its colour; SCHEDULED, too, which its broadcast lends it."""
     shown = Broadcast.Status if status == Broadcast.Status.SCHEDULED else Message.Status
@@ -69,6 +73,11 @@ def number(amount: int) -> str:
 def short_queue_id(queue_id: UUID) -> SafeString:
     """Return the beginning of a queue id, which the search takes; the whole shows under the pointer."""
     return format_html('<code title="{}">{}</code>', queue_id, str(queue_id)[:8])
+
+
+def with_short_providers(text: str) -> str:
+    """Return the text with every credential in it as the lists show it."""
+    return _LONG_PROVIDER.sub(r"\1…\2", text)
 
 
 def short_provider(name: str) -> SafeString | str:

@@ -45,7 +45,13 @@ from messaging.admin.filters import (
     StatusGroupFilter,
     organization_asked,
 )
-from messaging.admin.labels import CHARGE_COLORS, short_provider, short_queue_id, status_label
+from messaging.admin.labels import (
+    CHARGE_COLORS,
+    short_provider,
+    short_queue_id,
+    status_label,
+    with_short_providers,
+)
 from messaging.models import Message
 
 _VIEWS: Final[tuple[tuple[Any, dict[str, str]], ...]] = (
@@ -61,8 +67,12 @@ _VIEWS: Final[tuple[tuple[Any, dict[str, str]], ...]] = (
 class MessagePages(EvidencePages):
     """Every message ever accepted: found by what people know of it, told from beginning to end."""
 
+    empty_text = _(
+        "No messages yet. Each person whom a broadcast reaches stands here, with all that happened."
+    )
+
     list_display = (
-        "recipient",
+        "number",
         "moment",
         "status_label",
         "charge_label",
@@ -98,7 +108,7 @@ class MessagePages(EvidencePages):
             None,
             {
                 "fields": (
-                    "recipient",
+                    "number",
                     "organization",
                     "status_label",
                     "error",
@@ -201,13 +211,21 @@ class MessagePages(EvidencePages):
     ) -> HttpResponse:
         if obj is not None:
             context["moments"] = [
-                (moment, status_label(moment.status) if moment.status else "")
+                (
+                    moment,
+                    with_short_providers(moment.title),
+                    status_label(moment.status) if moment.status else "",
+                )
                 for moment in life.moments(obj)
             ]
         response: HttpResponse = super().render_change_form(
             request, context, *args, obj=obj, **options
         )
         return response
+
+    @display(description=_("recipient"))
+    def number(self, message: Message) -> str:
+        return message.shown_recipient
 
     @display(description=_("created at"))
     def moment(self, message: Message) -> SafeString:
@@ -249,7 +267,7 @@ class MessagePages(EvidencePages):
 
     @display(description=_("text"))
     def text(self, message: Message) -> str:
-        return message.broadcast.text
+        return message.broadcast.shown_text
 
 
 def _holds(asked: Mapping[str, str], view: Mapping[str, str]) -> bool:

@@ -193,7 +193,10 @@ def preview(request: HttpRequest, draft_id: str) -> HttpResponse:
 def _previewed(request: HttpRequest, draft: Draft, *, mistyped: str = "") -> HttpResponse:
     member = member_of(request)
     try:
-        estimate = estimates.estimate(member=member, **draft.ordered(request))
+        # However many tabs show this draft, it is confirmed once.
+        estimate = estimates.estimate(
+            member=member, confirm_name=f"draft:{draft.id}", **draft.ordered(request)
+        )
     except REFUSALS as refusal:
         told_of(request, refusal)
         return redirect(f"{reverse('admin:messaging_broadcast_compose')}?draft={draft.id}")

@@ -46,6 +46,10 @@ class ProviderFilter(DropdownFilter):
 class DeliveryReportPages(EvidencePages):
     """What providers reported. A report of no known message is the platform's own affair."""
 
+    empty_text = _(
+        "No reports yet. They come from the provider, seconds to hours after a message was handed over."
+    )
+
     organization_path: ClassVar[str | None] = None  # a report knows its message's id, not its row
     list_display = (
         "moment",

@@ -31,9 +31,11 @@ _FOUND: Final = 1_000  # contacts whose skips one search looks up
 class SkipPages(EvidencePages):
     """Every contact of an audience that got no message, with the first reason that held."""
 
+    empty_text = _("Nobody was left out yet. Who gets no message stands here, with the reason.")
+
     organization_path: ClassVar[str | None] = "broadcast__organization"
     list_display = (
-        "phone",
+        "number",
         "reason",
         "contact",
         "duplicate_of",
@@ -50,7 +52,7 @@ class SkipPages(EvidencePages):
     ordering = ("-id",)
     search_fields = ("phone",)  # shows the box; what it finds is in get_search_results
     search_help_text = _("The contact's number, name or e-mail, or the beginning of one.")
-    fields = ("phone", "reason", "contact", "duplicate_of", "queue_id", "created_at", "id")
+    fields = ("number", "reason", "contact", "duplicate_of", "queue_id", "created_at", "id")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Skip], search_term: str
@@ -65,6 +67,10 @@ class SkipPages(EvidencePages):
         country = country_of_member(request)
         found = directory.find(contacts=contacts, text=search_term, country=country)
         return queryset.filter(contact__in=list(found.values_list("pk", flat=True)[:_FOUND])), False
+
+    @display(description=_("number as given"))
+    def number(self, skip: Skip) -> str:
+        return skip.shown_phone
 
     @display(description=_("queue id"))
     def queue_id(self, skip: Skip) -> SafeString:

@@ -9,28 +9,34 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+from django.views.decorators.http import require_GET
 
 from accounts import roles, terms
 from accounts.doors.organization import member_of
 from accounts.models import Member
 from billing import ledger
 from billing.ledger import Balance
+from contacts.models import Contact
 from messaging import dispatching
-from messaging.admin import traffic
+from messaging.admin import deeds, traffic
 from messaging.admin.labels import number
 from messaging.admin.previewing import duration_in_words
 from messaging.admin.standing import Share, Standing
-from messaging.admin.traffic import Traffic
+from messaging.admin.traffic import Held, RunningOut, Traffic
 from messaging.models import Broadcast
 
 LAST: Final = 10
 """Broadcasts that the start page shows."""
+
+_EVERY: Final = 5  # seconds between two looks at broadcasts that move
 
 _WORTH_TELLING: Final = 5  # seconds; less is the time between two looks
 
@@ -45,6 +51,18 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Last:
+    """The last broadcasts, and after how many seconds they are asked for again: 0 where none moves."""
+
+    standings: list[Standing]
+    is_platform: bool
+
+    @property
+    def every(self) -> int:
+        return 0 if all(standing.is_finished for standing in self.standings) else _EVERY
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """What the member finds on the start page."""
 
@@ -52,10 +70,12 @@ class Start:
     is_platform: bool = False
     may_send: bool = False
     figures: list[Figure] = field(default_factory=list)
-    last: list[Standing] = field(default_factory=list)
+    awaiting: list[Broadcast] = field(default_factory=list)  # this member's decision
+    last: Last | None = None
     traffic: Traffic | None = None
     reasons: list[Share] = field(default_factory=list)  # why messages failed today
-    providers: list[tuple[str, SafeString, str]] = field(default_factory=list)
+    providers: list[Held] = field(default_factory=list)
+    running_out: list[RunningOut] = field(default_factory=list)  # for the platform
 
 
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -64,34 +84,56 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     pages = admin.site.get_model_admin(Broadcast)
     if not pages.has_view_permission(request):
         return {**context, "title": _("Start"), "start": Start([_password_first()])}
-    broadcasts = pages.get_queryset(request).select_related("member", "organization")
-    last = [Standing(one) for one in broadcasts.order_by("-created_at", "-id")[:LAST]]
+    last = _last(request)
     of_last_days = traffic.of_last_days(member.organization_id)
-    going = list(_going(of_last_days, member.organization_id)) if last else []
+    going = list(_going(of_last_days, member.organization_id)) if last.standings else []
     if member.organization_id is None:
         notices, balance = list(_notices_of_platform()), []
     else:
         held = ledger.balance(member.organization_id)
         notices = list(_notices_of(member, held))
         balance = list(_balance(held, of_last_days))
-    is_platform = member.organization_id is None
-    providers = traffic.providers()
     start = Start(
         notices=notices,
-        is_platform=is_platform,
+        is_platform=last.is_platform,
         may_send=roles.may(member, roles.Right.SEND),
         figures=[*balance, *going],
+        awaiting=_awaiting(member),
         last=last,
         traffic=of_last_days if of_last_days.most else None,
         reasons=traffic.reasons_of_today(member.organization_id)
         if of_last_days.today.messages
         else [],
-        # Why a carrier refuses us is the platform's own affair.
-        providers=providers
-        if is_platform
-        else [(name, state, "") for name, state, _why in providers],
+        providers=traffic.providers(tells_why=last.is_platform),
+        running_out=traffic.running_out() if last.is_platform else [],
     )
     return {**context, "title": _("Start"), "start": start}
+
+
+@require_GET
+def show_last(request: HttpRequest) -> HttpResponse:
+    """Show the last broadcasts again, as they stand now."""
+    if not admin.site.get_model_admin(Broadcast).has_view_permission(request):
+        raise PermissionDenied
+    return render(request, "admin/messaging/last_broadcasts.html", {"last": _last(request)})
+
+
+def _last(request: HttpRequest) -> Last:
+    rows = admin.site.get_model_admin(Broadcast).get_queryset(request)
+    latest = rows.select_related("member", "organization").order_by("-created_at", "-id")[:LAST]
+    return Last([Standing(one) for one in latest], member_of(request).organization_id is None)
+
+
+def _awaiting(member: Member) -> list[Broadcast]:
+    """Return the broadcasts that wait for this member's decision, those that wait longest first."""
+    if not deeds.DEEDS["approve"].may(member):
+        return []
+    waiting = Broadcast.objects.filter(
+        organization=member.organization_id,
+        status=Broadcast.Status.PAUSED,
+        paused_because=Broadcast.PausedBecause.APPROVAL,
+    ).exclude(member=member)
+    return list(waiting.select_related("member").order_by("created_at")[:LAST])
 
 
 def _balance(balance: Balance, days: Traffic) -> Iterator[Figure]:
@@ -158,7 +200,13 @@ def _notices_of_platform() -> Iterator[str]:
             "Start one with manage.py dispatcher."
         )
     if terms.current() is None:
-        yield _("No terms are published, so nobody can send. Write them and publish them.")
+        yield format_html(
+            _(
+                "No terms are published, so nobody can send. "
+                '<a href="{}">Write them and publish them</a>.'
+            ),
+            reverse("admin:accounts_terms_changelist"),
+        )
 
 
 def _notices_of(member: Member, balance: Balance) -> Iterator[str]:
@@ -180,3 +228,12 @@ def _notices_of(member: Member, balance: Balance) -> Iterator[str]:
         )
     if not balance.available:
         yield _("No credits are available, so nothing can be sent. Ask the platform for credits.")
+    if not Contact.objects.living().filter(organization=member.organization_id).exists():
+        yield format_html(
+            _(
+                "You have no contacts yet, so there is nobody to write to. "
+                '<a href="{}">Bring them in from a file</a>, or <a href="{}">add one</a>.'
+            ),
+            reverse("admin:contacts_importjob_upload"),
+            reverse("admin:contacts_contact_add"),
+        )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from messaging.admin.filters import midnight
-from messaging.admin.labels import number
+from messaging.admin.labels import number, short_provider
 from messaging.admin.provider_states import state_label
 from messaging.admin.standing import Share
 from messaging.models import Message, ProviderState
@@ -38,6 +38,7 @@ _HEIGHT, _WIDTH = 300, 1000  # of the chart, in its own units
 _FAILING: Final = 50  # of today's broadcasts whose failures are sorted by reason
 _FAILURES: Final = 500  # of each of them
 _REASONS: Final = 8
+_SHOWN: Final = 5  # organizations whose credits end first
 _OPEN: Final = 100  # running broadcasts that are asked how long something waits
 
 # By messaging_broadcast_newest.
@@ -64,15 +65,51 @@ FROM (
 
 # By messaging_broadcast_newest, then messaging_message_failures for each.
 _REASONS_OF_TODAY: Final = """
-SELECT error_code, CASE error_code WHEN '' THEN status ELSE '' END, count(*) FROM (
+SELECT error_code, CASE error_code WHEN '' THEN status ELSE '' END, max(error_message), count(*) FROM (
   SELECT id FROM messaging_broadcast
   WHERE created_at >= %(since)s AND failed + undelivered + unknown > 0 {of}
   ORDER BY created_at DESC LIMIT %(failing)s
 ) failing CROSS JOIN LATERAL (
-  SELECT error_code, status FROM messaging_message WHERE broadcast_id = failing.id
+  SELECT error_code, status, error_message FROM messaging_message WHERE broadcast_id = failing.id
     AND status IN ('FAILED', 'UNDELIVERED', 'UNKNOWN') LIMIT %(failures)s
-) failed GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT %(reasons)s
+) failed GROUP BY 1, 2 ORDER BY 4 DESC, 1, 2 LIMIT %(reasons)s
 """
+
+
+# By messaging_broadcast_newest of one organization after the other would be as many looks as there are
+# organizations; the latest broadcasts of all are read once.
+_RUNNING_OUT: Final = """
+SELECT o.id, o.name, a.available, floor(a.available * %(days)s / spent.credits)::bigint AS days_left
+FROM (
+  SELECT organization_id, sum(credits - credits_released) AS credits FROM (
+    SELECT * FROM messaging_broadcast WHERE created_at >= %(since)s ORDER BY created_at DESC LIMIT %(most)s
+  ) latest GROUP BY 1
+) spent
+JOIN billing_creditaccount a ON a.organization_id = spent.organization_id
+JOIN accounts_organization o ON o.id = spent.organization_id AND o.status = 'ACTIVE'
+WHERE spent.credits > 0 ORDER BY days_left, o.id LIMIT %(shown)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A credential in use, and how it is doing."""
+
+    name: str
+    short: SafeString | str
+    state: SafeString
+    because: str  # why it is held back
+    until: datetime | None  # nothing is handed to it before, but a trial
+
+
+@dataclass(frozen=True, slots=True)
+class RunningOut:
+    """An organization whose credits last for so many days at the pace of the last week."""
+
+    organization_id: UUID
+    name: str
+    available: str
+    days: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +242,14 @@ def reasons_of_today(organization_id: UUID | None) -> list[Share]:
     own = dict(Message.ErrorCode.choices)
     address = reverse("admin:messaging_message_changelist")
     shares = []
-    for code, status, count in rows:
+    for code, status, reason, count in rows:
         asked = {"reason": code} if code else {"status__exact": status}
         shares.append(
             Share(
                 name="failed",
-                text=str(own.get(code, code) if code else Message.Status(status).label),
+                text=_reason(str(own.get(code, code)), reason)
+                if code
+                else str(Message.Status(status).label),
                 count=count,
                 address=f"{address}?{urlencode(asked | {'accepted': 'today'})}",
             )
@@ -218,14 +257,41 @@ def reasons_of_today(organization_id: UUID | None) -> list[Share]:
     return shares
 
 
-def providers() -> list[tuple[str, SafeString, str]]:
-    """Return the name of each credential in use, how it is doing, and why it is held back."""
+def _reason(code: str, reason: str) -> str:
+    return f"{code}: {reason}" if reason and reason != code else code
+
+
+def providers(*, tells_why: bool) -> list[Held]:
+    """Return how each credential in use is doing. Why a carrier refuses us is the platform's own affair."""
     names = [provider.name for provider in registry.configured()]
-    states = ProviderState.objects.in_bulk(names)
-    return [
-        (name, state_label(states.get(name)), states[name].because if name in states else "")
-        for name in names
-    ]
+    states, now = ProviderState.objects.in_bulk(names), timezone.now()
+    held = []
+    for name in names:
+        state = states.get(name)
+        until = state.open_until if state is not None else None
+        held.append(
+            Held(
+                name=name,
+                short=short_provider(name),
+                state=state_label(state),
+                because=state.because if state is not None and tells_why else "",
+                until=until if until is not None and until > now else None,
+            )
+        )
+    return held
+
+
+def running_out() -> list[RunningOut]:
+    """Return whose credits end first at the pace of the last week, of all organizations; one query."""
+    rows = _asked(
+        _RUNNING_OUT,
+        None,
+        days=PACE_DAYS,
+        since=midnight(days_ago=PACE_DAYS - 1),
+        most=MOST,
+        shown=_SHOWN,
+    )
+    return [RunningOut(pk, name, number(left), number(days)) for pk, name, left, days in rows]
 
 
 def _asked(statement: str, organization_id: UUID | None, **given: Any) -> list[tuple[Any, ...]]:

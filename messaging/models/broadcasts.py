@@ -1,6 +1,7 @@
 """Rows of broadcasts: what was sent, by whom, and the keys that name a request to send."""
 
 from typing import Final
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -17,12 +18,20 @@ TEXT_WORDS: Final = words.vector("text", output_field=models.TextField())
 """The words of a broadcast's text, as its index has them."""
 
 
+BLANKED: Final = _("(blanked)")
+"""What people read where a number or a text was, once its organization keeps it no longer."""
+
+
 class Kind(models.TextChoices):
     """The type of an SMS, as `type` on the wire says it."""
 
     SMS = "SMS", _("SMS")  # an ordinary text
     OTP = "OTP", _("One-time password")  # a code somebody waits for
     FLASH = "FLASH", _("Flash")  # shown at once, not stored by the phone
+
+
+FIRST_KEY: Final = UUID(int=0)
+"""What stands before every key."""
 
 
 class Broadcast(Row):
@@ -132,6 +141,14 @@ class Broadcast(Row):
         _("latest results"), max_length=200, blank=True, db_default=""
     )
 
+    # When its numbers and text began to be blanked, at the end of its organization's retention: the text
+    # at once, messages and skips in bites, in the order of their keys.
+    blanked_at = models.DateTimeField(_("blanked at"), null=True)
+    # The key up to which they are blanked; null once all are.
+    unblanked_from = models.UUIDField(
+        _("blanked up to"), null=True, default=FIRST_KEY, db_default=FIRST_KEY
+    )
+
     class Meta:
         verbose_name = _("broadcast")
         verbose_name_plural = _("broadcasts")
@@ -161,10 +178,13 @@ class Broadcast(Row):
                 ),
                 name="messaging_broadcast_counters_add_up",
             ),
-            # What failed of a broadcast is sent once more once, and so is what is unknown.
+            # What failed of a broadcast is sent once more once, and so is what is unknown: in vain where it
+            # was canceled or reached nobody.
             models.UniqueConstraint(
                 fields=["resends", "resent"],
-                condition=Q(resends__isnull=False),
+                condition=Q(resends__isnull=False)
+                & ~Q(status="CANCELED")
+                & ~Q(status="COMPLETED", messages_total=0),
                 name="messaging_broadcast_resent_once",
             ),
         ]
@@ -191,6 +211,12 @@ class Broadcast(Row):
                 condition=Q(status="SCHEDULED"),
                 name="messaging_broadcast_scheduled",
             ),
+            # What is blanked next of an organization: the chore of retention.
+            models.Index(
+                fields=["organization", "finished_at"],
+                condition=Q(unblanked_from__isnull=False, finished_at__isnull=False),
+                name="messaging_broadcast_unblanked",
+            ),
             # Canceled broadcasts whose messages still follow.
             models.Index(
                 fields=["id"],
@@ -201,6 +227,11 @@ class Broadcast(Row):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+    @property
+    def shown_text(self) -> str:
+        """The text as people see it, also where there is none any more."""
+        return self.text if self.blanked_at is None else str(BLANKED)
 
     @property
     def waiting(self) -> int:

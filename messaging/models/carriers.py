@@ -6,6 +6,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Row
+from messaging.models.broadcasts import BLANKED
 from messaging.models.messages import Message
 
 
@@ -43,6 +44,12 @@ class DeliveryReport(Row):
             ),
             # A message's reports.
             models.Index(fields=["message_id"], name="messaging_report_message"),
+            # Reports of nobody's messages whose words are still kept: the chore of retention.
+            models.Index(
+                fields=["created_at"],
+                condition=Q(outcome="UNMATCHED") & ~Q(raw={}),
+                name="messaging_report_unblanked",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -66,6 +73,8 @@ class InboundMessage(Row):
     effect = models.CharField(_("effect"), max_length=8, choices=Effect, blank=True)
     organizations = models.PositiveIntegerField(_("organizations it counted for"), default=0)
     raw = models.JSONField(_("the provider's words"))
+    # When its number, text and the provider's words were removed.
+    blanked_at = models.DateTimeField(_("blanked at"), null=True)
 
     class Meta:
         verbose_name = _("inbound message")
@@ -82,10 +91,20 @@ class InboundMessage(Row):
             # What one number ever answered.
             models.Index(fields=["sender"], name="messaging_inbound_sender"),
             models.Index(fields=["-created_at", "-id"], name="messaging_inbound_newest"),
+            # What is still kept: the chore of retention.
+            models.Index(
+                fields=["created_at"],
+                condition=Q(blanked_at=None),
+                name="messaging_inbound_unblanked",
+            ),
         ]
 
     def __str__(self) -> str:
         return str(self.pk)
+
+    def shown(self, what: str) -> str:
+        """Return its number or text as people see it, also where there is none any more."""
+        return what if self.blanked_at is None else str(BLANKED)
 
 
 class ProviderState(models.Model):

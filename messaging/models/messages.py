@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Organization, Row
 from contacts.models import Contact
-from messaging.models.broadcasts import Broadcast
+from messaging.models.broadcasts import BLANKED, Broadcast
 
 
 class Message(Row):
@@ -53,6 +53,7 @@ class Message(Row):
         CANCELED = "canceled", _("Canceled by an operator")
         OPTED_OUT = "opted_out", _("Opted out before it was handed over")
         CONTACT_BLOCKED = "contact_blocked", _("Contact blocked before it was handed over")
+        CONTACT_DELETED = "contact_deleted", _("Contact deleted before it was handed over")
         UNDETERMINED = "undetermined", _("Outcome never became known")
 
     organization = models.ForeignKey(
@@ -214,6 +215,11 @@ class Message(Row):
         return str(self.pk)
 
     @property
+    def shown_recipient(self) -> str:
+        """The number as people see it, also where there is none any more."""
+        return self.recipient or str(BLANKED)
+
+    @property
     def shown_status(self) -> str:
         """The status as people and the wire see it: SCHEDULED while the broadcast has not started."""
         is_scheduled = self.broadcast.status == Broadcast.Status.SCHEDULED
@@ -281,6 +287,11 @@ class Skip(Row):
 
     def __str__(self) -> str:
         return self.reason
+
+    @property
+    def shown_phone(self) -> str:
+        """The number as people see it, also where there is none any more."""
+        return self.phone or str(BLANKED if self.broadcast.blanked_at else "")
 
 
 class MessageEvent(Row):

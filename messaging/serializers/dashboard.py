@@ -10,13 +10,17 @@ from messaging.serializers.messages import SHOWN
 
 
 class MessageTotalsSerializer(serializers.Serializer[Any]):
-    """How many messages stand where, and the credits for more."""
+    """How many messages of the last 30 days stand where, and the credits for more."""
 
-    sent = serializers.IntegerField(help_text="SENT or DELIVERED.")
-    failed = serializers.IntegerField(help_text="FAILED or UNDELIVERED.")
-    pending = serializers.IntegerField(help_text="SCHEDULED, QUEUED, SENDING or UNKNOWN.")
+    sent = serializers.IntegerField(help_text="SENT or DELIVERED, accepted in the last 30 days.")
+    failed = serializers.IntegerField(
+        help_text="FAILED or UNDELIVERED, accepted in the last 30 days."
+    )
+    pending = serializers.IntegerField(
+        help_text="SCHEDULED, QUEUED, SENDING or UNKNOWN, accepted in the last 30 days."
+    )
     available = serializers.IntegerField(help_text="Credits that may be used.")
-    used = serializers.IntegerField(help_text="Credits spent.")
+    used = serializers.IntegerField(help_text="Credits spent since the beginning.")
 
 
 class StatsSerializer(serializers.Serializer[Any]):
@@ -34,8 +38,8 @@ class RecentMessageSerializer(serializers.Serializer[Message]):
     id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=SHOWN, source="shown_status")
     createdAt = MomentField(source="created_at")
-    phone = serializers.CharField(source="recipient")
-    content = serializers.CharField(source="broadcast.text")
+    phone = serializers.CharField(source="recipient", allow_blank=True)
+    content = serializers.CharField(source="broadcast.text", allow_blank=True)
 
 
 class DashboardSerializer(serializers.Serializer[Any]):

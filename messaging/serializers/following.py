@@ -72,12 +72,16 @@ class BroadcastSerializer(serializers.Serializer[Broadcast]):
     pausedBecause = serializers.ChoiceField(
         choices=Broadcast.PausedBecause.choices, allow_null=True
     )
-    message = serializers.CharField()
+    message = serializers.CharField(allow_blank=True, help_text="Empty once it is blanked.")
     member = SenderSerializer()
     createdAt = MomentField()
     scheduledAt = MomentField(allow_null=True)
     startedAt = MomentField(allow_null=True)
     finishedAt = MomentField(allow_null=True)
+    blankedAt = MomentField(
+        allow_null=True,
+        help_text="When text and numbers were removed, as the organization's retention says.",
+    )
     etaSeconds = serializers.IntegerField(
         allow_null=True,
         help_text="Seconds until nothing waits, at the pace so far; null while nothing moves.",
@@ -106,6 +110,7 @@ class BroadcastSerializer(serializers.Serializer[Broadcast]):
                 "scheduledAt": broadcast.scheduled_at,
                 "startedAt": broadcast.started_at,
                 "finishedAt": broadcast.finished_at,
+                "blankedAt": broadcast.blanked_at,
                 "etaSeconds": _eta_seconds(broadcast, timezone.now()),
                 "progress": round(broadcast.progress, 4),
                 "counts": {

@@ -66,6 +66,7 @@ class MessageFilter(serializers.Serializer[Any]):
     )
     countryCode = StrictCharField(
         required=False,
+        max_length=16,
         source="countries",
         help_text="The country of the number: a calling code, as `57`, with all countries that share "
         "it, or two letters, as `CO`.",
@@ -108,10 +109,12 @@ class MessageSerializer(serializers.Serializer[Message]):
     type = serializers.ChoiceField(choices=Kind.choices)
     messageType = serializers.ChoiceField(choices=Kind.choices, help_text="The same as `type`.")
     contentType = serializers.ChoiceField(choices=["PLAIN_TEXT"])
-    message = serializers.CharField()
-    content = serializers.CharField(help_text="The same as `message`.")
-    recipient = serializers.CharField(help_text="E.164, as +573001234567.")
-    recipientDetails = serializers.CharField(help_text="The same as `recipient`.")
+    message = serializers.CharField(allow_blank=True, help_text="Empty once it is blanked.")
+    content = serializers.CharField(allow_blank=True, help_text="The same as `message`.")
+    recipient = serializers.CharField(
+        allow_blank=True, help_text="E.164, as +573001234567. Empty once it is blanked."
+    )
+    recipientDetails = serializers.CharField(allow_blank=True, help_text="The same as `recipient`.")
     country = serializers.CharField(help_text="The country of the number, as CO.")
     countryCode = serializers.CharField(help_text="Its calling code, as 57.")
     status = serializers.ChoiceField(choices=SHOWN)
@@ -127,6 +130,10 @@ class MessageSerializer(serializers.Serializer[Message]):
     sentAt = MomentField(allow_null=True)
     deliveredAt = MomentField(allow_null=True)
     updatedAt = MomentField()
+    blankedAt = MomentField(
+        allow_null=True,
+        help_text="When text and numbers were removed, as the organization's retention says.",
+    )
 
     def to_representation(self, message: Message) -> dict[str, Any]:
         return super().to_representation(self.shape(message))  # type: ignore[arg-type] # the wire's shape
@@ -159,6 +166,7 @@ class MessageSerializer(serializers.Serializer[Message]):
             "sentAt": message.sent_at,
             "deliveredAt": message.delivered_at,
             "updatedAt": message.updated_at,
+            "blankedAt": broadcast.blanked_at,
         }
 
 
@@ -192,7 +200,9 @@ class SkipSerializer(serializers.Serializer[Skip]):
     """A contact that got no message, and why."""
 
     contactId = serializers.UUIDField(source="contact_id", allow_null=True)
-    phone = serializers.CharField(help_text="The number as it was given.")
+    phone = serializers.CharField(
+        allow_blank=True, help_text="The number as it was given. Empty once it is blanked."
+    )
     reason = serializers.ChoiceField(choices=Skip.Reason.choices)
     duplicateOf = serializers.UUIDField(
         source="duplicate_of_id",

@@ -6,7 +6,9 @@ from uuid import UUID
 
 from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -33,8 +35,8 @@ class QueueView(following.QueueView):
         operation_id="rescheduleQueue",
         summary="Move a scheduled broadcast to another moment",
         description=(
-            "Only while it is SCHEDULED. Its audience and price stay as they were accepted; opt-outs and "
-            "blocks are checked again when it is handed over."
+            "Only while it is SCHEDULED. Its audience and price stay as they were accepted; who opted out, "
+            "was blocked or was deleted since is left out when it is handed over."
         ),
         request=RescheduleSerializer,
         responses={
@@ -60,6 +62,7 @@ class QueueView(following.QueueView):
     )
     def patch(self, request: Request, queue_id: UUID) -> Response:
         broadcast = _found(request, queue_id)
+        _require_meant(request)
         fields = validated(request, RescheduleSerializer)
         return following.shown(
             scheduling.reschedule(
@@ -75,6 +78,14 @@ def _found(request: Request, queue_id: UUID) -> Broadcast:
     return get_object_or_404(for_org(request, Broadcast), pk=queue_id)
 
 
+def _require_meant(request: Request) -> None:
+    """Pass unless the address asks for a dry run, which only sending has: it would be done in earnest."""
+    if sending.is_dry_run(request):
+        raise ValidationError(
+            {"dryRun": [_("Only sending has a dry run, and nothing was done. Leave dryRun out.")]}
+        )
+
+
 class RunControlView(OrganizationView):
     """What the verbs without a body share: who may, whose broadcast, and the answer."""
 
@@ -82,6 +93,7 @@ class RunControlView(OrganizationView):
 
     def control(self, request: Request, queue_id: UUID, verb: Callable[..., Broadcast]) -> Response:
         broadcast = _found(request, queue_id)
+        _require_meant(request)
         return following.shown(
             verb(member=member_of(request), broadcast=broadcast, address=address_of(request))
         )
@@ -101,11 +113,13 @@ def _described(
         responses={
             200: BroadcastSerializer,
             **refusals(
+                400,
                 401,
                 403,
                 404,
                 409,
                 429,
+                _400="A dry run is asked for, which only sending has.",
                 _403=_403,
                 _409="The broadcast's state does not allow it (4013).",
             ),
@@ -184,9 +198,10 @@ class ResendFailedView(OrganizationView):
         summary="Send what failed of a broadcast once more",
         description=(
             "Makes a new broadcast of the messages that are FAILED or UNDELIVERED, with the same text. Only "
-            "once everything of the first is handed over, and once a broadcast. It is a send as any other: "
-            "it costs again, and opt-outs, blocks, caps and approval hold. Messages of unknown outcome are "
-            "not sent again: a person decides about those in the admin."
+            "once everything of the first is handed over, and once a broadcast: one that was canceled or "
+            "rejected, or reached nobody, does not count. It is a send as any other: it costs again, and "
+            "opt-outs, blocks, caps and approval hold. Messages of unknown outcome are not sent again: a "
+            "person decides about those in the admin."
         ),
         request=None,
         parameters=sending.HEADERS,
@@ -207,8 +222,8 @@ class ResendFailedView(OrganizationView):
                 409,
                 422,
                 429,
-                _400="The Idempotency-Key is none (4000), or no provider carries the text as it is any more"
-                " (4000 to 4004).",
+                _400="The Idempotency-Key is none, or a dry run is asked for, which only sending has; or"
+                " no provider carries the text as it is any more (4000 to 4004).",
                 _409="Something of it still waits, nothing failed, or it was resent before (4013); or the"
                 " first request of this key is still running (4010).",
             ),
@@ -217,6 +232,14 @@ class ResendFailedView(OrganizationView):
     )
     def post(self, request: Request, queue_id: UUID) -> HttpResponseBase:
         broadcast = _found(request, queue_id)
+        if sending.is_dry_run(request):
+            raise ValidationError(
+                {
+                    "dryRun": [
+                        _("What is resent has no dry run, and nothing was sent. Leave it out.")
+                    ]
+                }
+            )
         try:
             resent = resending.resend_failed(
                 member=member_of(request),

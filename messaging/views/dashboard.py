@@ -1,8 +1,10 @@
-"""What a client's start page shows: an organization's totals and its last messages."""
+"""What a client's start page shows: an organization's last 30 days and its last messages."""
 
+from datetime import timedelta
 from typing import Any, Final
 
 from django.db.models import Sum
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,6 +23,12 @@ from messaging.serializers.dashboard import DashboardSerializer
 LAST: Final = 10
 """Messages that it shows."""
 
+DAYS: Final = 30
+"""Days whose broadcasts are counted."""
+
+MOST: Final = 20_000
+"""Broadcasts that are counted; of more, the latest."""
+
 _SENT: Final = ("sent", "delivered")
 _FAILED: Final = ("undelivered", "failed")
 _PENDING: Final = ("queued", "sending", "unknown")
@@ -32,6 +40,10 @@ class DashboardView(OrganizationView):
     @extend_schema(
         operation_id="getDashboard",
         summary="Show totals and the last messages",
+        description=(
+            f"Messages are counted by the broadcasts of the last {DAYS} days; of more than {MOST:,} "
+            "broadcasts, by the latest. Credits are as they stand now."
+        ),
         responses={200: DashboardSerializer, **refusals(401, 403, 429)},
         examples=[
             OpenApiExample(
@@ -82,10 +94,16 @@ class DashboardView(OrganizationView):
         return Response(DashboardSerializer(shown).data)
 
     def _counts(self, request: Request) -> dict[str, int]:
-        """Return how many messages stand where, from the counters that broadcasts keep."""
+        """Return how many messages of the last days stand where, from the counters that broadcasts keep.
+
+        By messaging_broadcast_newest, and never from more rows than `MOST`: one call of a program that
+        sends codes is one broadcast.
+        """
         groups = {"sent": _SENT, "failed": _FAILED, "pending": _PENDING}
         names = [name for group in groups.values() for name in group]
-        sums = for_org(request, Broadcast).aggregate(
+        since = timezone.now() - timedelta(days=DAYS)
+        latest = for_org(request, Broadcast).filter(created_at__gte=since)
+        sums = latest.order_by("-created_at", "-id")[:MOST].aggregate(
             **{f"all_{name}": Sum(name, default=0) for name in names}
         )
         return {

@@ -50,6 +50,7 @@ MESSAGE: Final = {
     "sentAt": "2026-01-31T12:00:00.410Z",
     "deliveredAt": "2026-01-31T12:00:03.120Z",
     "updatedAt": "2026-01-31T12:00:03.140Z",
+    "blankedAt": None,
 }
 """A message as examples show it."""
 

@@ -114,7 +114,7 @@ def _written(broadcast: Broadcast) -> Iterator[str]:
     yield "]}"
 
 
-def _is_dry_run(request: Request) -> bool:
+def is_dry_run(request: Request) -> bool:
     """Return whether the address asks for a dry run. In doubt nothing is sent."""
     given = {
         name: request.query_params.getlist(name)
@@ -147,13 +147,14 @@ class SendView(OrganizationView):
             "country": fields["country"],
             "scheduled_at": fields.get("scheduledAt"),
         }
-        if _is_dry_run(request):
+        once = once_of(request, fields)
+        if is_dry_run(request):
             return Response(EstimateSerializer(estimates.estimate(**asked)).data)
         try:
             broadcast = broadcasts.send(
                 **asked,
                 address=address_of(request),
-                once=once_of(request, fields),
+                once=once,
                 confirm_token=fields.get("confirmToken"),
             )
         except idempotency.CarriedOutBefore as before:
@@ -164,7 +165,7 @@ class SendView(OrganizationView):
 HEADERS: Final = [
     OpenApiParameter(
         "Idempotency-Key",
-        OpenApiTypes.STR,
+        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]*[!-~][ -~]*$"},
         OpenApiParameter.HEADER,
         description=(
             "A name of yours for this request, 1 to 255 ASCII characters, kept 24 hours. However "

@@ -1,13 +1,14 @@
 """Fields that take a value as what it is."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.utils import timezone as django_timezone
 from rest_framework.exceptions import ValidationError
 
-from accounts.doors.fields import MomentField, StrictCharField
+from accounts.doors.fields import ChangedField, MomentField, StrictCharField
 
 
 @pytest.mark.parametrize("value", [1, 1.5, True, [], {}, ["a"]])
@@ -60,3 +61,12 @@ def test_a_moment_is_written_in_utc_with_milliseconds() -> None:
 
     with django_timezone.override("Asia/Tokyo"):
         assert MomentField().to_representation(moment) == "2026-01-31T12:00:00.123Z"
+
+
+@pytest.mark.parametrize(("updated", "shown"), [(-6, 0), (0, 0), (9, 9)])
+def test_nothing_changed_before_it_was_made(updated: int, shown: int) -> None:
+    """Two clocks tell the two, and a row is written within milliseconds."""
+    made = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    row = SimpleNamespace(created_at=made, updated_at=made + timedelta(milliseconds=updated))
+
+    assert ChangedField().get_attribute(row) == made + timedelta(milliseconds=shown)

@@ -91,6 +91,24 @@ def test_pressing_twice_sends_once(ana: Member, paid: Organization, admin_of: Ad
     assert "sent before, and not a second time" in text(client.get(second.url))
 
 
+def test_two_tabs_with_one_draft_send_once_where_neither_sees_the_other(
+    ana: Member, paid: Organization, admin_of: AdminOf
+) -> None:
+    client = admin_of(ana)
+    preview = drafted(client)
+    one_tab, other_tab = client.get(preview), client.get(preview)
+    before = dict(client.session)
+
+    first = confirm(client, preview, one_tab)
+    session = client.session
+    session.update(before)
+    session.save()
+    second = confirm(client, preview, other_tab)
+
+    assert confirmation_on(one_tab)
+    assert first.url == second.url == page_of(Broadcast.objects.get())
+
+
 def test_pressing_twice_sends_once_where_the_session_forgot_the_first(
     ana: Member, paid: Organization, admin_of: AdminOf
 ) -> None:

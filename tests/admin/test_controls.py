@@ -237,12 +237,26 @@ def test_S27_another_member_sees_what_the_sender_saw_and_approves(
     asked = text(client.get(control(waiting, "approve")))
     for shown in ("3 people get a message", "CO 2 67 %", "MX 1 33 %", "+573001111111", "UCS-2"):
         assert shown in asked
+    for shown in ("Available now", "Available after it", "Takes about"):
+        assert shown in asked
     client.post(control(waiting, "approve"))
 
     waiting.refresh_from_db()
     assert waiting.status == Status.RUNNING
     assert Approval.objects.get().member == ana
     assert acts_on(waiting) == ["broadcast.accepted", "broadcast.approved"]
+
+
+def test_S28_the_approver_is_warned_that_the_same_text_went_out(
+    ana: Member, waiting: Broadcast, admin_of: AdminOf
+) -> None:
+    client = admin_of(ana)
+    asked = control(waiting, "approve")
+    assert "The same text went out" not in text(client.get(asked))
+
+    BroadcastFactory.create(member=ana, text=waiting.text, delivered=1)
+
+    assert "The same text went out within the last 24 hours" in text(client.get(asked))
 
 
 def test_S27_another_member_rejects_and_nothing_is_sent(

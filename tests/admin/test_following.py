@@ -114,15 +114,31 @@ def test_screen_readers_hear_every_tenth_and_every_change_of_status(
     assert heard(status="PAUSED") == "Paused: 21 percent handed over."
 
 
-def test_what_moves_costs_three_queries(
+def test_what_moves_costs_five_queries_and_what_does_not_three(
     ana: Member, admin_of: AdminOf, django_assert_max_num_queries: Any
 ) -> None:
     broadcast = BroadcastFactory.create(member=ana, queued=90, sent=10)
     client = admin_of(ana)
-    client.get(part(broadcast, "live"))
+    way = asks_next(client.get(part(broadcast, "live")).content.decode())
 
     with django_assert_max_num_queries(3):  # the session, the member, the broadcast
+        client.get(way)
+    with django_assert_max_num_queries(5):  # what was done to it, and once more what was of it
         client.get(part(broadcast, "live"))
+
+
+@pytest.mark.parametrize("name", ["live", "course"])
+def test_what_happened_moves_by_itself(ana: Member, admin_of: AdminOf, name: str) -> None:
+    broadcast = BroadcastFactory.create(member=ana, status=Status.PAUSED, queued=90)
+    client = admin_of(ana)
+    audit.record(act="broadcast.paused", subject=broadcast, member=ana)
+    again = BroadcastFactory.create(member=ana, resends=broadcast, resent="FAILED")
+
+    shown = client.get(part(broadcast, name)).content.decode()
+
+    happened = shown[shown.index('id="broadcast-happenings" hx-swap-oob="true"') :]
+    assert "Broadcast paused" in happened
+    assert address(again, "change") in happened
 
 
 @pytest.mark.parametrize("name", ["live", "course", "facts"])

@@ -133,7 +133,7 @@ def test_S57_no_page_of_the_desk_brings_a_script_along(
         assert "script-src 'self'" in answer["Content-Security-Policy"]
 
 
-def test_the_same_text_of_late_is_warned_about(
+def test_S28_the_same_text_of_late_is_warned_about(
     ana: Member, sara: Member, paid: Organization, admin_of: AdminOf
 ) -> None:
     first = admin_of(sara)

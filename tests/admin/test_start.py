@@ -7,10 +7,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import Member, Terms
 from billing import ledger
-from messaging.models import Heartbeat
+from messaging.models import Broadcast, Heartbeat, ProviderState
+from messaging.providers import registry
+from tests.contacts.factories import ContactFactory
 from tests.factories import TermsFactory
 from tests.messaging.rows import BroadcastFactory
 from tests.people import AdminOf
@@ -132,3 +135,102 @@ def test_every_entry_of_the_sidebar_opens(root: Member, admin_of: AdminOf) -> No
 
     for item in [item for group in groups for item in group["items"]]:
         assert client.get(item["link"]).status_code == 200
+
+
+# --- what waits for a decision --------------------------------------------------------------------
+def awaiting(client: Client) -> str:
+    page = client.get(reverse("admin:index")).content.decode()
+    return page[page.index('id="awaiting"') :] if 'id="awaiting"' in page else ""
+
+
+def test_who_may_approve_finds_what_waits_for_the_decision(
+    ana: Member, sara: Member, vera: Member, carla: Member, root: Member, admin_of: AdminOf
+) -> None:
+    held = BroadcastFactory.create(
+        member=sara, text="Held back", status="PAUSED", paused_because="approval", queued=7
+    )
+    BroadcastFactory.create(member=sara, text="Paused", status="PAUSED", paused_because="operator")
+
+    found = awaiting(admin_of(ana))
+
+    assert "Held back" in found
+    assert reverse("admin:messaging_broadcast_change", args=[held.pk]) in found
+    assert "to 7 people" in found
+    for member in (sara, vera, carla, root):
+        assert awaiting(admin_of(member)) == ""
+
+
+def test_nobody_is_asked_to_approve_what_is_the_own(ana: Member, admin_of: AdminOf) -> None:
+    BroadcastFactory.create(member=ana, status="PAUSED", paused_because="approval", queued=7)
+
+    assert awaiting(admin_of(ana)) == ""
+
+
+# --- what moves -----------------------------------------------------------------------------------
+def test_the_last_broadcasts_are_asked_for_again_while_one_moves(
+    ana: Member, admin_of: AdminOf
+) -> None:
+    broadcast = BroadcastFactory.create(member=ana, queued=1)
+    client, address = admin_of(ana), reverse("admin:messaging_broadcast_last")
+
+    running = client.get(address).content.decode()
+    Broadcast.objects.filter(pk=broadcast.pk).update(status="COMPLETED", queued=0, delivered=1)
+    ended = client.get(address).content.decode()
+
+    assert f'hx-get="{address}"' in running
+    assert "hx-get" not in ended
+    assert "100 %" in ended
+
+
+def test_S54_the_last_broadcasts_are_the_own(
+    ana: Member, carla: Member, root: Member, admin_of: AdminOf
+) -> None:
+    BroadcastFactory.create(member=ana, text="Ours")
+    address = reverse("admin:messaging_broadcast_last")
+
+    assert "Ours" in admin_of(root).get(address).content.decode()
+    assert "Ours" not in admin_of(carla).get(address).content.decode()
+
+
+# --- the platform's own ---------------------------------------------------------------------------
+def test_the_platform_finds_whose_credits_end_first(
+    ana: Member, carla: Member, root: Member, admin_of: AdminOf
+) -> None:
+    for member, amount in ((ana, 700), (carla, 70)):
+        assert member.organization is not None
+        ledger.grant(organization=member.organization, amount=amount, member=root, note="a test")
+        BroadcastFactory.create(member=member, credits=70)
+
+    page = start(admin_of(root))
+
+    assert re.search(r"Borealis 70 7 .*Acme 700 70 ", page)
+    assert "Whose credits end first" not in start(admin_of(ana))
+
+
+def test_a_provider_that_is_held_back_is_told_before_anything_was_sent(
+    root: Member, ana: Member, admin_of: AdminOf, settings: Settings
+) -> None:
+    settings.SMS_PROVIDERS = ["memory://local"]
+    (provider,) = registry.configured()
+    ProviderState.objects.create(
+        name=provider.name,
+        open_until=timezone.now() + timedelta(hours=1),
+        because="wrong password",
+    )
+
+    page = start(admin_of(root))
+
+    assert "Held back" in page
+    assert "wrong password" in page
+    BroadcastFactory.create(member=ana)
+    assert "wrong password" not in start(admin_of(ana))
+
+
+def test_who_has_no_contacts_is_told_how_to_bring_them_in(ana: Member, admin_of: AdminOf) -> None:
+    client = admin_of(ana)
+    page = client.get(reverse("admin:index")).content.decode()
+
+    assert "You have no contacts yet" in page
+    assert client.get(reverse("admin:contacts_importjob_upload")).status_code == 200
+    ContactFactory.create(organization=ana.organization)
+    assert "You have no contacts yet" not in start(client)

@@ -1,5 +1,6 @@
 """The start page's figures: today's traffic, pace, what waits, providers, why messages failed."""
 
+import re
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -163,7 +164,7 @@ def test_everybody_sees_which_provider_is_held_back_and_the_platform_why(
 
     assert "memory:local Held back" in own
     assert "401 at the carrier" not in own
-    assert "memory:local Held back 401 at the carrier" in platform
+    assert re.search(r"memory:local Held back Tried again at [\d:]+ 401 at the carrier", platform)
 
 
 def test_the_start_page_asks_the_same_however_much_was_sent(
@@ -180,7 +181,7 @@ def test_the_start_page_asks_the_same_however_much_was_sent(
             asked.append(len(queries))
 
         assert asked[0] == asked[1]
-        assert asked[0] <= 14
+        assert asked[0] <= 16
 
 
 def test_figures_come_from_broadcasts_and_never_from_counting_messages(

@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts import api_keys, audit, members, organizations, seals
 from accounts.models import ApiKey, AuditEntry, Member, Organization
 from accounts.roles import Role
-from tests.admin.accounts_pages import form, listing, page
+from tests.admin.accounts_pages import form, listing, page, texts
 from tests.admin.pages import rows, text
 from tests.people import AdminOf
 
@@ -245,8 +245,8 @@ def test_S54_the_acts_of_others_are_neither_listed_nor_found(
         {"seal": "waits"},
     ):
         assert entry.pk not in [row.pk for row in entries(client, **query)]
-    assert client.get(page(entry)).status_code == 302
-    assert client.get(page(entry).replace("change/", "history/")).status_code == 302
+    assert client.get(page(entry)).status_code == 404
+    assert client.get(page(entry).replace("change/", "history/")).status_code == 404
 
 
 def test_a_viewer_sees_the_trail_and_changes_nothing(admin_of: AdminOf, vera: Member) -> None:
@@ -273,3 +273,52 @@ def test_the_list_asks_nothing_per_row(
 
     with django_assert_max_num_queries(8):
         assert len(entries(client)) >= 30
+
+
+@pytest.mark.parametrize(
+    ("details", "shown"),
+    [
+        ({"audience": "all"}, "Audience: All contacts"),
+        ({"format": "csv", "filters": []}, "Filtered by: Nothing: all of it Format: CSV"),
+        (
+            {"filters": ["created_at_from", "created_at_to", "q", "status__exact"]},
+            "Filtered by: created at, search, status",
+        ),
+        ({"from": None, "to": "2026-03-01T12:00:00+00:00"}, "From: - To: 2026-03-01 12:00:00"),
+        ({"because": "organization suspended"}, "Because: the organization was suspended"),
+        ({"paused_because": "error_rate"}, "Paused because: Too many failures"),
+    ],
+)
+def test_what_an_act_says_is_read_in_words(
+    admin_of: AdminOf, ana: Member, details: dict[str, Any], shown: str
+) -> None:
+    entry = audit.record(
+        act="broadcast.paused", subject=f"broadcast:{uuid4()}", member=ana, details=details
+    )
+
+    assert shown in told(admin_of(ana), entry)
+
+
+# --- the history of one row -----------------------------------------------------------------------
+def test_a_rows_history_is_what_the_trail_has_of_it(
+    admin_of: AdminOf, ana: Member, sara: Member
+) -> None:
+    entry = audit.record(act="member.changed", subject=sara, member=ana)
+    audit.record(act="member.changed", subject=ana, member=ana)
+    client = admin_of(ana)
+    history = page(sara).replace("change/", "history/")
+
+    shown = client.get(history, follow=True)
+
+    assert history in texts(client.get(page(sara)))
+    assert [row.pk for row in shown.context["cl"].result_list] == [entry.pk]
+
+
+def test_where_the_trail_has_nothing_no_history_is_offered(
+    admin_of: AdminOf, ana: Member, sara: Member
+) -> None:
+    entry = audit.record(act="member.changed", subject=ana, member=ana)
+    client = admin_of(ana)
+
+    for row in (sara, entry):
+        assert page(row).replace("change/", "history/") not in texts(client.get(page(row)))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import Member, Organization
@@ -20,6 +22,13 @@ UNDECIDABLE = [
     ("COMPLETED_WITH_FAILURES", ""),
     ("CANCELED", ""),
 ]
+
+
+@pytest.fixture
+def waiting(settings: Settings, sara: Member) -> Broadcast:
+    """Sara's broadcast, which another member lets go or does not."""
+    settings.SMS_PROVIDERS = ["memory://local"]
+    return waiting_broadcast(sara)
 
 
 def waiting_broadcast(member: Member, **fields: Any) -> Broadcast:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from csv import reader
 from typing import Any
 
 import pytest
@@ -177,10 +178,14 @@ def test_the_answer_carries_a_hundred_errors_and_the_report_all(sender) -> None:
     answer = sender.get(f"{IMPORT}/{status['jobId']}/errors")
 
     assert (len(status["errors"]), status["notTaken"]) == (100, 150)
-    lines = b"".join(answer.streaming_content).decode().splitlines()
+    text = b"".join(answer.streaming_content).decode()
+    lines = list(reader(text.removeprefix("\ufeff").splitlines()))
+    assert text.startswith("\ufeff")  # as every CSV of the house: Excel reads it as UTF-8
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
-    assert (lines[0], len(lines)) == ("line,code,reason", 151)
-    assert lines[150].startswith('151,invalid_number,"This is no valid')
+    assert answer["Content-Disposition"].startswith('attachment; filename="import-')
+    assert (lines[0], len(lines)) == (["line", "code", "reason"], 151)
+    assert lines[150][:2] == ["151", "invalid_number"]
+    assert lines[150][2].startswith("This is no valid")
 
 
 # --- refusals -------------------------------------------------------------------------------------

@@ -1,11 +1,15 @@
 """GET /api/reports/dashboard: totals from kept counters, and the last messages."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import Member
 from messaging import delivery
 from messaging.models import Broadcast, Message
+from messaging.views import dashboard
 from tests.api.refusals import told
 from tests.messaging.factories import sent_broadcast
 from tests.people import ClientOf
@@ -55,6 +59,28 @@ def test_every_message_but_the_canceled_is_sent_failed_or_pending(
     stats = client_of(ana).get(URL).json()["stats"]["messages"]
 
     assert (stats["sent"], stats["failed"], stats["pending"]) == (2, 2, 3)
+
+
+def test_what_is_older_than_thirty_days_is_not_counted(client_of: ClientOf, ana: Member) -> None:
+    old = sent_broadcast(ana, "+573001234567")
+    sent_broadcast(ana, "+573001234568", "+573001234569")
+    Broadcast.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=31))
+
+    stats = client_of(ana).get(URL).json()["stats"]["messages"]
+
+    assert stats["pending"] == 3  # each goes to all contacts: the second to all three
+
+
+def test_of_very_many_broadcasts_the_latest_are_counted(
+    client_of: ClientOf, ana: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "MOST", 1)
+    sent_broadcast(ana, "+573001234567")
+    sent_broadcast(ana, "+573001234568")
+
+    stats = client_of(ana).get(URL).json()["stats"]["messages"]
+
+    assert stats["pending"] == 2
 
 
 def test_an_organization_without_anything_has_zeros(client_of: ClientOf, ana: Member) -> None:

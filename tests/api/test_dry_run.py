@@ -231,6 +231,14 @@ def test_dry_run_false_sends(client_of: ClientOf, ana: Member, acme: Organizatio
     assert answer.status_code == 201
 
 
+def test_what_is_no_key_is_refused_by_a_dry_run_too(client_of: ClientOf, ana: Member) -> None:
+    answer = doors.post(
+        client_of(ana), "all", {"message": "Hola"}, query="?dryRun=true", **{"idempotency-key": " "}
+    )
+
+    assert told(answer) == (400, "4000")
+
+
 def test_it_asks_for_no_key_and_leaves_it_free(
     client_of: ClientOf, ana: Member, acme: Organization
 ) -> None:

@@ -94,6 +94,7 @@ def test_a_row_says_everything_of_a_message(
         "sentAt": "2026-01-31T12:00:01.123Z",
         "deliveredAt": None,
         "updatedAt": "2026-01-31T12:00:02.123Z",
+        "blankedAt": None,
     }
 
 
@@ -104,7 +105,8 @@ def test_what_nobody_knows_yet_is_null(
 
     nulls = {name for name, value in rows[0].items() if value is None}
     assert nulls == {
-        *("provider", "providerMessageId", "errorCode", "errorMessage", "sentAt", "deliveredAt")
+        *("provider", "providerMessageId", "errorCode", "errorMessage"),
+        *("sentAt", "deliveredAt", "blankedAt"),
     }
 
 

@@ -71,6 +71,7 @@ def test_it_says_everything_of_a_new_broadcast(
         "scheduledAt": None,
         "startedAt": None,
         "finishedAt": None,
+        "blankedAt": None,
         "etaSeconds": None,
         "progress": 0,
         "counts": {

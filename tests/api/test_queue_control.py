@@ -51,6 +51,20 @@ def put(broadcast: Broadcast, status: str, paused_because: str = "") -> None:
     Broadcast.objects.filter(pk=broadcast.pk).update(status=status, paused_because=paused_because)
 
 
+# --- a dry run ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("query", ["dryRun=true", "dry_run=1"])
+def test_a_dry_run_is_refused_and_nothing_is_done(
+    client_of: ClientOf, ana: Member, broadcast: Broadcast, query: str
+) -> None:
+    client = client_of(ana)
+
+    for verb in VERBS:
+        put(broadcast, "PAUSED" if verb == "resume" else "RUNNING")
+        with nothing_happens():
+            answer = client.post(f"/api/messages/queues/{broadcast.pk}/{verb}?{query}")
+        assert (verb, *told(answer)) == (verb, 400, "4000")
+
+
 # --- the answer -----------------------------------------------------------------------------------
 def test_pausing_answers_the_broadcast_as_following_it_does(
     client_of: ClientOf, ana: Member, broadcast: Broadcast

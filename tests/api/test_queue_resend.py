@@ -152,6 +152,19 @@ def test_a_key_of_another_request_is_422_and_what_is_none_is_400(
     assert told(none) == (400, "4000")
 
 
+@pytest.mark.parametrize("query", ["dryRun=true", "dryRun=1", "dry_run=true"])
+def test_a_dry_run_is_refused_and_sends_nothing(
+    client_of: ClientOf, ana: Member, finished: Broadcast, query: str
+) -> None:
+    client = client_of(ana)
+
+    with nothing_happens():
+        answer = client.post(f"/api/messages/queues/{finished.pk}/resend-failed?{query}")
+
+    assert told(answer) == (400, "4000")
+    assert list(answer.json()["fields"]) == ["dryRun"]
+
+
 def test_it_is_recorded_as_a_send_of_the_member(
     client_of: ClientOf, sara: Member, finished: Broadcast
 ) -> None:

@@ -156,6 +156,17 @@ def test_what_is_no_moment_has_passed_or_is_too_far_away_is_400(
         assert fields(answer) == {"scheduledAt"}
 
 
+def test_a_dry_run_is_refused_and_moves_nothing(
+    client_of: ClientOf, ana: Member, scheduled: Broadcast
+) -> None:
+    client, body = client_of(ana), moved_to(timezone.now() + 2 * HOUR)
+
+    with nothing_happens():
+        answer = client.patch(f"{address(scheduled)}?dryRun=true", body, format="json")
+
+    assert told(answer) == (400, "4000")
+
+
 def test_it_takes_json_alone(client_of: ClientOf, ana: Member, scheduled: Broadcast) -> None:
     client = client_of(ana)
 

@@ -269,6 +269,7 @@ ANSWERS: dict[tuple[str, str], Callable[[People], Any]] = {
     ),
     (FOLLOW, "200"): lambda people: people.followed("vera"),
     (FOLLOW, "304"): lambda people: people.followed("vera", **{"if-none-match": "{}"}),
+    (FOLLOW, "400"): lambda people: people.client("ana").get(f"{ONE}?x=%00"),
     (FOLLOW, "401"): lambda _: APIClient().get(ONE),
     (FOLLOW, "403"): lambda people: people.client("root").get(ONE),
     (FOLLOW, "404"): lambda people: people.client("ana").get(ONE),
@@ -288,6 +289,7 @@ def _of_a_control(verb: str) -> dict[str, Callable[[People], Any]]:
     before = ["pause"] if verb == "resume" else []
     return {
         "200": lambda people: people.controlled("sara", verb, *before),
+        "400": lambda people: people.client("ana").post(f"{url}?x=%00"),
         "401": lambda _: APIClient().post(url),
         "403": lambda people: people.client("vera").post(url),
         "404": lambda people: people.client("ana").post(url),

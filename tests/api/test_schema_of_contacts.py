@@ -27,6 +27,8 @@ ONE: Final = UUID(int=1)
 """The contact, the tag and the opt-out that every test has."""
 OTHER: Final = UUID(int=2)
 TAKEN: Final = "+573009999999"
+NUL: Final = "x=%00"
+"""A query that nothing reads: refused before anybody looks at what is asked."""
 
 
 def posting(path: str, **body: Any) -> Call:
@@ -56,27 +58,43 @@ OPERATIONS: Final[dict[str, dict[int, Call]]] = {
         404: posting("contacts", phone="3001234567", tagIds=[str(uuid4())]),
         409: posting("contacts", phone=TAKEN),
     },
-    "getContact": {200: getting(f"contacts/{ONE}"), 404: getting(f"contacts/{uuid4()}")},
+    "getContact": {
+        200: getting(f"contacts/{ONE}"),
+        400: getting(f"contacts/{ONE}?{NUL}"),
+        404: getting(f"contacts/{uuid4()}"),
+    },
     "changeContact": {
         200: patching(f"contacts/{ONE}", name="Ana", birthDate="1990-05-17"),
         400: patching(f"contacts/{ONE}", status="x", email="x"),
         404: patching(f"contacts/{uuid4()}", name="Ana"),
         409: patching(f"contacts/{ONE}", phone=TAKEN),
     },
-    "deleteContact": {200: deleting(f"contacts/{ONE}"), 404: deleting(f"contacts/{uuid4()}")},
+    "deleteContact": {
+        200: deleting(f"contacts/{ONE}"),
+        400: deleting(f"contacts/{ONE}?{NUL}"),
+        404: deleting(f"contacts/{uuid4()}"),
+    },
     "listTags": {200: getting("tags"), 400: getting("tags?page=x")},
     "listTagsWithCounts": {
         200: getting("tags/with-counts"),
         400: getting("tags/with-counts?limit=0"),
     },
     "createTag": {201: posting("tags", name="VIP"), 400: posting("tags", name="")},
-    "getTag": {200: getting(f"tags/{ONE}"), 404: getting(f"tags/{uuid4()}")},
+    "getTag": {
+        200: getting(f"tags/{ONE}"),
+        400: getting(f"tags/{ONE}?{NUL}"),
+        404: getting(f"tags/{uuid4()}"),
+    },
     "changeTag": {
         200: patching(f"tags/{ONE}", color="#112233"),
         400: patching(f"tags/{ONE}", color="red"),
         404: patching(f"tags/{uuid4()}", name="x"),
     },
-    "deleteTag": {200: deleting(f"tags/{ONE}"), 404: deleting(f"tags/{uuid4()}")},
+    "deleteTag": {
+        200: deleting(f"tags/{ONE}"),
+        400: deleting(f"tags/{ONE}?{NUL}"),
+        404: deleting(f"tags/{uuid4()}"),
+    },
     "listSuppressions": {200: getting("suppressions"), 400: getting("suppressions?source=x")},
     "addSuppression": {
         201: posting("suppressions", recipient="3001234567"),
@@ -84,6 +102,7 @@ OPERATIONS: Final[dict[str, dict[int, Call]]] = {
     },
     "liftSuppression": {
         200: deleting(f"suppressions/{ONE}"),
+        400: deleting(f"suppressions/{ONE}?{NUL}"),
         404: deleting(f"suppressions/{uuid4()}"),
     },
     "liftSuppressionOfRecipient": {

@@ -34,8 +34,8 @@ CALLS: Final = {
     "resendFailedOfQueue": ("post", "/resend-failed"),
 }
 STATUSES: Final = {
-    "approveQueue": {200, 401, 403, 404, 409, 429, 503},
-    "rejectQueue": {200, 401, 403, 404, 409, 429, 503},
+    "approveQueue": {200, 400, 401, 403, 404, 409, 429, 503},
+    "rejectQueue": {200, 400, 401, 403, 404, 409, 429, 503},
     "rescheduleQueue": {200, 400, 401, 403, 404, 409, 413, 415, 429, 503},
     "resendFailedOfQueue": {200, 201, 400, 401, 402, 403, 404, 409, 422, 429, 503},
 }
@@ -65,13 +65,18 @@ class World:
         return of(member)
 
     def call(
-        self, client: APIClient, queue_id: object = None, body: Any = None, **options: Any
+        self,
+        client: APIClient,
+        queue_id: object = None,
+        body: Any = None,
+        query: str = "",
+        **options: Any,
     ) -> Any:
         method, rest = CALLS[self.name]
         moment = (timezone.now() + timedelta(hours=2)).isoformat()
         options = {"format": "json", **options}
         return getattr(client, method)(
-            f"/api/messages/queues/{queue_id or self.broadcast.pk}{rest}",
+            f"/api/messages/queues/{queue_id or self.broadcast.pk}{rest}{query}",
             {"scheduledAt": moment} if body is None else body,
             **options,
         )
@@ -111,11 +116,11 @@ class World:
             return self.call(client)
 
     def refused(self) -> Any:
-        return (
-            self.call(self.client("ana"), body={})
-            if self.name == "rescheduleQueue"
-            else self.with_key(" ")
-        )
+        if self.name == "rescheduleQueue":
+            return self.call(self.client("ana"), body={})
+        if self.name == "resendFailedOfQueue":
+            return self.with_key(" ")
+        return self.call(self.client("ana"), query="?x=%00")
 
 
 ANSWERS: Final[dict[int, Callable[[World], Any]]] = {

@@ -1,18 +1,14 @@
 """POST /api/messages/sms/contacts: phone numbers in the order given, of contacts or of nobody."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pytest_django import Settings
-from rest_framework.test import APIClient
 
 from accounts.models import AuditEntry, Member, Organization
 from billing import ledger
 from messaging.models import Broadcast, Message, Skip
 from tests.api.doors import read
-from tests.api.outages import database_away
 from tests.api.refusals import fields, nothing_happens, told
 from tests.contacts.factories import SuppressionFactory
 from tests.messaging.factories import contacts_in_order, grant
@@ -112,14 +108,6 @@ def test_a_national_number_is_read_with_the_country_of_the_request(post: Post) -
     ]
 
 
-def test_a_sender_may_send(client_of: ClientOf, sara: Member, acme: Organization) -> None:
-    grant(acme, 1)
-
-    answer = client_of(sara).post(URL, {"message": "Hola", "contacts": [NUMBER]}, format="json")
-
-    assert answer.status_code == 201
-
-
 def test_a_thousand_numbers_are_taken(post: Post, acme: Organization) -> None:
     grant(acme, 1_000)
     numbers = [f"+57300{number:07}" for number in range(999, -1, -1)]
@@ -154,15 +142,6 @@ def test_with_nobody_to_write_to_it_answers_200_and_keeps_why(
 
 
 # --- the same again -------------------------------------------------------------------------------
-def test_under_a_key_it_is_carried_out_once(post: Post) -> None:
-    key = {"idempotency-key": "k"}
-    first = read(post([NUMBER], key))
-
-    with nothing_happens():
-        second = post([NUMBER], key)
-
-    assert (second.status_code, read(second)) == (201, first)
-    assert second["Idempotent-Replayed"] == "true"
 
 
 @pytest.mark.parametrize(
@@ -222,18 +201,6 @@ def test_what_is_no_list_of_numbers_is_400(post: Post, contacts: object) -> None
     assert {name.partition(".")[0] for name in fields(answer)} == {"contacts"}
 
 
-def test_without_contacts_it_is_400_and_never_to_all(
-    client_of: ClientOf, ana: Member, acme: Organization
-) -> None:
-    contacts_in_order(acme, NUMBER)
-    grant(acme, 10)
-
-    answer = client_of(ana).post(URL, {"message": "Hola"}, format="json")
-
-    assert (told(answer), fields(answer)) == ((400, "4000"), {"contacts"})
-    assert not Broadcast.objects.exists()
-
-
 def test_every_field_that_is_wrong_is_named(post: Post) -> None:
     answer = post([], message=" ", country="XX", type="MMS", scheduledAt="soon", confirmToken=1)
 
@@ -247,35 +214,6 @@ def test_every_field_that_is_wrong_is_named(post: Post) -> None:
     }
 
 
-def test_refusals_come_in_the_order_of_the_contract(
-    anonymous: APIClient,
-    client_of: ClientOf,
-    ana: Member,
-    beto: Member,
-    vera: Member,
-    root: Member,
-    settings: Settings,
-) -> None:
-    good = {"message": "Hola", "contacts": [NUMBER]}
-
-    def asked(client: APIClient, body: str = "{", kind: str = "application/json") -> Any:
-        with nothing_happens():
-            return told(client.generic("POST", URL, body, kind))
-
-    assert asked(anonymous) == (401, "1002")
-    assert asked(client_of(root)) == (403, "1003")
-    assert asked(client_of(vera)) == (403, "1003")
-    assert asked(client_of(beto)) == (403, "1022")  # S12
-    assert asked(client_of(ana), "x" * 300_000) == (413, "4042")
-    assert asked(client_of(ana), "contacts=1", "application/x-www-form-urlencoded") == (415, "4041")
-    assert asked(client_of(ana)) == (400, "4000")
-    assert asked(client_of(ana), json.dumps(good)) == (402, "3001")
-    settings.RATE_LIMIT = "1/min"
-    client = client_of(ana)
-    client.get("/api/auth/me")
-    assert asked(client) == (429, "4029")
-
-
 def test_402_tells_what_is_missing(post: Post, acme: Organization) -> None:
     answer = post([f"+57300{number:07}" for number in range(101)])
 
@@ -283,17 +221,6 @@ def test_402_tells_what_is_missing(post: Post, acme: Organization) -> None:
     numbers = {name: answer.json()[name] for name in ("required", "available", "shortfall")}
     assert numbers == {"required": 101, "available": 100, "shortfall": 1}
     assert ledger.balance(acme.pk).reserved == 0
-
-
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-def test_another_method_is_405(client_of: ClientOf, ana: Member, method: str) -> None:
-    assert told(client_of(ana).generic(method, URL)) == (405, "4040")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_database_that_is_away_is_503(post: Post) -> None:
-    with database_away():
-        assert told(post([NUMBER])) == (503, "4090")
 
 
 def test_S19_unknown_fields_change_nothing(post: Post, acme: Organization, ana: Member) -> None:

@@ -1,20 +1,16 @@
 """POST /api/messages/sms/tags: the contacts that carry any of the tags."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from pytest_django import Settings
-from rest_framework.test import APIClient
 
 from accounts.models import Member, Organization
 from billing import ledger
 from contacts.models import Contact, Tag
 from messaging.models import Broadcast
 from tests.api.doors import read
-from tests.api.outages import database_away
 from tests.api.refusals import fields, nothing_happens, told
 from tests.messaging.factories import contacts_in_order, grant
 from tests.people import ClientOf
@@ -159,57 +155,3 @@ def test_what_is_no_list_of_tags_is_400(post: Post, tag_ids: object) -> None:
 
     assert told(answer) == (400, "4000")
     assert {name.partition(".")[0] for name in fields(answer)} == {"tagIds"}
-
-
-def test_without_tags_it_is_400_and_never_to_all(
-    client_of: ClientOf, ana: Member, acme: Organization
-) -> None:
-    contacts_in_order(acme, "+573001234567")
-    grant(acme, 10)
-
-    answer = client_of(ana).post(URL, {"message": "Hola"}, format="json")
-
-    assert (told(answer), fields(answer)) == ((400, "4000"), {"tagIds"})
-    assert not Broadcast.objects.exists()
-
-
-def test_refusals_come_in_the_order_of_the_contract(
-    anonymous: APIClient,
-    client_of: ClientOf,
-    ana: Member,
-    beto: Member,
-    vera: Member,
-    root: Member,
-    acme: Organization,
-    settings: Settings,
-) -> None:
-    friends = tag(acme, "friends", *contacts_in_order(acme, "+573001234567"))
-
-    def asked(client: APIClient, body: str = "{", kind: str = "application/json") -> Any:
-        with nothing_happens():
-            return told(client.generic("POST", URL, body, kind))
-
-    assert asked(anonymous) == (401, "1002")
-    assert asked(client_of(root)) == (403, "1003")
-    assert asked(client_of(vera)) == (403, "1003")
-    assert asked(client_of(beto)) == (403, "1022")  # S12
-    assert asked(client_of(ana), "x" * 300_000) == (413, "4042")
-    assert asked(client_of(ana), "tagIds=1", "application/x-www-form-urlencoded") == (415, "4041")
-    assert asked(client_of(ana)) == (400, "4000")
-    hello = {"message": "Hola", "tagIds": [friends]}
-    assert asked(client_of(ana), json.dumps(hello)) == (402, "3001")
-    settings.RATE_LIMIT = "1/min"
-    client = client_of(ana)
-    client.get("/api/auth/me")
-    assert asked(client) == (429, "4029")
-
-
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-def test_another_method_is_405(client_of: ClientOf, ana: Member, method: str) -> None:
-    assert told(client_of(ana).generic(method, URL)) == (405, "4040")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_database_that_is_away_is_503(post: Post) -> None:
-    with database_away():
-        assert told(post([str(uuid4())])) == (503, "4090")

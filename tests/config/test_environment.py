@@ -228,6 +228,7 @@ def test_the_repr_holds_no_secret(read: Read) -> None:
             ("TRUSTED_PROXIES", value)
             for value in ("nonsense", "10.0.0.0/33", "10.0.0.1, proxy.example.org")
         ),
+        ("ADMIN_ADDRESSES", "10.0.0.0/8 office"),
         *(("LOG_LEVEL", value) for value in ("LOUD", "verbose")),
         ("TIME_ZONE", "Mars/Olympus"),
         ("RATE_LIMIT", "100"),

@@ -67,6 +67,13 @@ def test_where_the_web_server_listens_stays_readable() -> None:
     assert house.masked(line) == line
 
 
+def test_the_end_of_the_audits_chain_can_be_noted_from_the_log_however_long_it_is() -> None:
+    end = f"1000017:{'0b8096777a9ab49a' * 4}"
+
+    assert house.masked(f"audit_sealed head={end}") == f"audit_sealed head={end}"
+    assert house.masked("1000017:abc") == "***017:abc"
+
+
 # --- shape ----------------------------------------------------------------------------------------
 def test_a_line_in_production_is_json_with_the_fields(in_production: Lines) -> None:
     log.warning("broadcast_accepted", extra={"broadcast": "0d6a8cf9", "messages": 3})

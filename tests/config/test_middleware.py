@@ -3,14 +3,18 @@
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
+from django.urls import reverse
 from pytest_django import Settings
 
 from accounts.models import Member, Terms, TermsAcceptance
 from config.middleware import TrustedProxies
-from tests.people import ClientOf
+from contacts.imports import limits
+from tests.people import AdminOf, ClientOf
 
 PROXY, CALLER = "10.0.0.1", "203.0.113.9"
 
@@ -131,3 +135,88 @@ def test_a_proxy_that_is_no_address_is_refused_at_the_start(settings: Settings) 
 
     with pytest.raises((ValueError, ImproperlyConfigured), match="nonsense"):
         TrustedProxies(lambda _request: HttpResponse())
+
+
+# --- from where the admin opens ---------------------------------------------------------------------
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("address", "status"), [("203.0.113.9", 200), ("198.51.100.1", 404), ("", 404)]
+)
+def test_S52_the_admin_opens_from_the_addresses_that_are_named(
+    settings: Settings, address: str, status: int
+) -> None:
+    settings.ADMIN_ADDRESSES = ["203.0.113.0/24"]
+    client = Client(REMOTE_ADDR=address)
+
+    assert client.get(reverse("admin:login")).status_code == status
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/api/terms/current").status_code == 401
+
+
+# --- forms that are too large ---------------------------------------------------------------------
+class Unread:
+    """A body that nobody may read: what comes is refused by its length."""
+
+    def read(self, *_args: object) -> bytes:
+        raise AssertionError("it was read")
+
+    readline = read
+
+
+def sent_to(client: Client, name: str, *, length: int) -> Any:
+    """Post a form of so many bytes, none of which may be read."""
+    extra: dict[str, Any] = {"CONTENT_LENGTH": str(length), "wsgi.input": Unread()}
+    kind = "multipart/form-data; boundary=x"
+    return client.generic("POST", reverse(name), content_type=kind, **extra)
+
+
+LARGE = 1_000_000
+IMPORT = "admin:contacts_importjob_upload"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "length"),
+    [
+        ("admin:login", LARGE),
+        ("admin:contacts_contact_changelist", LARGE),
+        (IMPORT, limits.LARGEST_FILE + limits.AROUND + 1),
+    ],
+)
+def test_S59_a_form_that_is_too_large_is_refused_unread(
+    admin_of: AdminOf, ana: Member, name: str, length: int
+) -> None:
+    with_csrf = admin_of(ana)
+    with_csrf.handler.enforce_csrf_checks = True
+
+    answer = sent_to(with_csrf, name, length=length)
+
+    assert answer.status_code == 413
+    assert "Go back, and send less" in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_S59_a_file_is_taken_from_nobody_who_is_not_signed_in() -> None:
+    answer = sent_to(Client(enforce_csrf_checks=True), IMPORT, length=LARGE)
+
+    assert answer.status_code == 302
+    assert answer["Location"].startswith(reverse("admin:login"))
+
+
+@pytest.mark.django_db
+def test_a_file_that_is_imported_may_be_larger(admin_of: AdminOf, ana: Member) -> None:
+    rows = "phone\n" + "".join(f"+57300{n:07}\n" for n in range(30_000))
+    file = SimpleUploadedFile("contacts.csv", rows.encode(), "text/csv")
+
+    answer = admin_of(ana).post(reverse(IMPORT), {"file": file, "mode": "ADD"})
+
+    assert len(rows) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    assert answer.status_code in {200, 302}
+
+
+@pytest.mark.django_db
+def test_a_body_without_its_length_is_not_read(admin_of: AdminOf, ana: Member) -> None:
+    client = admin_of(ana)
+    client.handler.enforce_csrf_checks = True
+
+    assert sent_to(client, "admin:contacts_contact_changelist", length=0).status_code == 403

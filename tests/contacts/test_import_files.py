@@ -96,6 +96,12 @@ def test_lines_of_a_sheet_are_its_rows() -> None:
     assert rows(file)[1] == [(7, ["", "3001234567"])]
 
 
+def test_an_empty_cell_without_a_reference_keeps_its_column() -> None:
+    file = workbook(f'{HEAD}<row><c/><c t="str"><v>{NUMBER}</v></c></row>')
+
+    assert rows(file)[1] == [(2, ["", NUMBER])]
+
+
 @pytest.mark.parametrize(
     ("cell", "text"),
     [
@@ -230,6 +236,8 @@ NOT_READ: dict[str, Made] = {
 
 TOO_LARGE: dict[str, Made] = {
     "a zip bomb": bomb,
+    "a bomb that tells its size": lambda: workbook(" " * 17_000_000),
+    "cells without end": lambda: workbook(f"<row>{'<c/>' * 17_000}</row>"),
     "a million columns": lambda: io.BytesIO(b"," * 900_000 + b"x"),
     "a line without end": lambda: io.BytesIO(b"x" * 3_000_000),
     "columns of a sheet": lambda: workbook('<row><c r="XFD1" t="str"><v>x</v></c></row>'),

@@ -147,6 +147,40 @@ def test_replacing_by_a_file_without_one_good_row_deletes_nobody(acme, brought) 
     assert living(acme) == [ANA]
 
 
+def test_replacing_by_a_file_of_which_most_is_no_contact_changes_nobody(acme, brought) -> None:
+    ContactFactory.create(organization=acme, phone=ANA, name="Old")
+
+    job = brought("phone,name", f"{ANA},New", f"{ANA},Again", "Eva,3", "Luz,3", mode="DELETE_ALL")
+
+    assert (job.status, job.failure) == ("ERROR", "few_taken")
+    assert (job.added, job.deleted, job.not_taken) == (0, 0, 3)
+    assert [contact.name for contact in Contact.objects.living()] == ["Old"]
+
+
+def test_replacing_by_a_file_with_many_repeated_rows_replaces(acme, brought) -> None:
+    ContactFactory.create(organization=acme, phone=EVA)
+
+    job = brought("phone", ANA, ANA, ANA, "nonsense", mode="DELETE_ALL")
+
+    assert (job.status, living(acme)) == ("COMPLETED", [ANA])
+
+
+def test_whom_somebody_blocked_stays_blocked_when_all_are_replaced(acme, borealis, brought) -> None:
+    ContactFactory.create(organization=acme, phone=ANA, status="BLOCKED")
+    ContactFactory.create(organization=acme, phone=EVA, status="BLOCKED")
+    ContactFactory.create(organization=borealis, phone=LUZ, status="BLOCKED")
+
+    brought("phone,status", "300 123 4567,", f"{EVA},active", f"{LUZ},", mode="DELETE_ALL")
+
+    assert dict(
+        Contact.objects.living().filter(organization=acme).values_list("e164", "status")
+    ) == {
+        ANA: "BLOCKED",
+        EVA: "ACTIVE",
+        LUZ: "ACTIVE",
+    }
+
+
 def test_a_deleted_contact_is_no_known_one(acme, brought) -> None:
     ContactFactory.create(organization=acme, phone=ANA, deleted_at="2026-01-01T00:00Z")
 

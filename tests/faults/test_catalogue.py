@@ -19,7 +19,6 @@ LATER: Final = {
 # What cannot be shown here, with the reason. At most six.
 EXCEPTIONS: Final[dict[str, str]] = {
     "B19": "there is no broadcast action in the admin yet: its confirmation page comes with it",
-    "B94": "there is no retention yet: nothing is blanked",
 }
 
 

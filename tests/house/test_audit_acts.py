@@ -62,6 +62,24 @@ def test_every_act_has_its_word_and_every_word_its_act() -> None:
     assert recorded() == set(acts.LABELS)
 
 
+def details_of(tree: ast.AST) -> Iterator[str]:
+    """Names of details that are written where something is recorded."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            for keyword in node.keywords:
+                if keyword.arg == "details" and isinstance(keyword.value, ast.Dict):
+                    for key in keyword.value.keys:
+                        if key is not None:
+                            yield from literals(key)
+
+
+def test_every_detail_has_its_word() -> None:
+    names = {name for path in source.program() for name in details_of(source.tree(path))}
+
+    assert {"paused_because", "filters", "role"} <= names
+    assert [name for name in sorted(names) if not acts.has_word(name)] == []
+
+
 @pytest.mark.parametrize("act", acts.LABELS)
 def test_an_act_is_found_in_exactly_one_group(act: str) -> None:
     groups = [title for title, nouns in acts.GROUPS.values() if acts.noun_of(act) in nouns]

@@ -214,6 +214,7 @@ def test_it_waits_until_all_is_handed_over(run: Run, drained: None) -> None:
     printed = run("--yes", "--wait")
 
     assert "0 of 2 handed over" in printed
+    assert "100%  2 of 2 handed over" in printed
     assert f"{Broadcast.objects.get().pk} is COMPLETED: 2 sent." in printed
 
 

@@ -18,6 +18,7 @@ from messaging import (
     approvals,
     audiences,
     broadcasts,
+    idempotency,
     reports,
     resending,
     run_control,
@@ -149,25 +150,55 @@ def test_whoever_holds_it_goes_first(ana: Member, send: Callable[..., Broadcast]
     assert scheduling.start_due() == [broadcast]
 
 
-def test_of_two_who_resend_one_does(
-    acme: Organization, ana: Member, sara: Member, send: Callable[..., Broadcast]
-) -> None:
+@pytest.fixture
+def failed(acme: Organization, send: Callable[..., Broadcast]) -> Broadcast:
+    """Finished, and nobody got it."""
     broadcast = send()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE messaging_message SET status = 'UNDELIVERED', charge = 'CAPTURED'")
     Broadcast.objects.update(queued=0, undelivered=2, credits_captured=2, status="COMPLETED")
     ledger.capture(organization_id=acme.pk, amount=2, reference=f"broadcast:{broadcast.pk}:x")
+    return broadcast
 
+
+def test_of_two_who_resend_one_does(
+    acme: Organization, ana: Member, sara: Member, failed: Broadcast
+) -> None:
     outcomes = at_once(
         *[
-            partial(resending.resend_failed, member=member, broadcast=broadcast)
+            partial(resending.resend_failed, member=member, broadcast=failed)
             for member in (ana, sara)
         ]
     )
 
     assert refused(outcomes) == 1
-    assert Broadcast.objects.filter(resends=broadcast).count() == 1
+    assert Broadcast.objects.filter(resends=failed).count() == 1
     assert ledger.balance(acme.pk).reserved == 2
+
+
+def test_a_twin_that_read_the_keys_before_the_first_committed_hears_its_answer(
+    ana: Member, sara: Member, failed: Broadcast
+) -> None:
+    once = idempotency.once(key="k", method="POST", path="/resend-failed", fields={})
+    accepted: list[Broadcast] = []
+
+    def the_first_commits_after_the_keys_are_read(
+        execute: Any, sql: str, parameters: Any, many: Any, context: Any
+    ) -> Any:
+        answer = execute(sql, parameters, many, context)
+        if not accepted and "SELECT" in sql and "messaging_idempotencykey" in sql:
+            accepted.append(
+                *at_once(partial(resending.resend_failed, member=ana, broadcast=failed, once=once))
+            )
+        return answer
+
+    with (
+        connection.execute_wrapper(the_first_commits_after_the_keys_are_read),
+        pytest.raises(idempotency.CarriedOutBefore) as before,
+    ):
+        resending.resend_failed(member=sara, broadcast=failed, once=once)
+
+    assert before.value.broadcast == accepted[0]
 
 
 def test_what_fails_while_the_unknown_is_resent_is_sent_once_more_once(

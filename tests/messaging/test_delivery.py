@@ -11,6 +11,7 @@ from contacts.models import Contact, Suppression
 from messaging import delivery, recording
 from messaging.models import Broadcast, Message, MessageEvent, ProviderState
 from messaging.providers.results import Accepted, Misconfigured, Refused, Unavailable, Unclear
+from tests.contacts.factories import ContactFactory
 
 pytestmark = pytest.mark.usefixtures("books_balance")
 
@@ -249,6 +250,39 @@ def test_a_block_after_acceptance_is_honoured(broadcast, memory):
     drained(broadcast)
 
     assert only_message(broadcast).error_code == "contact_blocked"
+    assert not memory.messages
+
+
+def test_who_was_deleted_after_acceptance_is_left_alone(acme, broadcast, memory):
+    Contact.objects.update(deleted_at=timezone.now())
+
+    drained(broadcast)
+
+    message = only_message(broadcast)
+    assert (message.status, message.charge, message.error_code) == (
+        "CANCELED",
+        "RELEASED",
+        "contact_deleted",
+    )
+    assert not memory.messages
+    assert ledger.balance(acme.pk).reserved == 0
+
+
+def test_who_was_deleted_and_stands_in_the_directory_again_is_written_to(acme, broadcast, memory):
+    """As after an import that replaces all contacts."""
+    Contact.objects.update(deleted_at=timezone.now())
+    ContactFactory.create(organization=acme, phone=PHONE)
+
+    drained(broadcast)
+
+    assert [kept.message.recipient for kept in memory.messages] == [PHONE]
+
+
+def test_who_stands_in_anothers_directory_alone_is_left_alone(borealis, broadcast, memory):
+    Contact.objects.update(deleted_at=timezone.now())
+    ContactFactory.create(organization=borealis, phone=PHONE)
+
+    assert drained(broadcast).canceled == 1
     assert not memory.messages
 
 

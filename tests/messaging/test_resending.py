@@ -13,11 +13,11 @@ from billing.ledger import InsufficientCredits
 from billing.models import SpendingCap
 from contacts import suppressions
 from contacts.models import Contact, Suppression
-from messaging import delivery, idempotency, reports, resending, run_control
+from messaging import approvals, delivery, idempotency, reports, resending, run_control
 from messaging.models import Broadcast, Message
 from messaging.providers.callbacks import Report
 from messaging.providers.memory import Memory
-from messaging.providers.results import Accepted, Refused, Unclear
+from messaging.providers.results import Accepted, Refused, Unavailable, Unclear
 from tests.factories import TermsFactory
 from tests.messaging.conftest import Contacts, Send
 
@@ -121,6 +121,52 @@ def test_a_refused_resend_may_be_tried_again(
     SpendingCap.objects.all().delete()
 
     assert resending.resend_failed(member=ana, broadcast=first).messages_total == 2
+
+
+def test_one_that_reached_nobody_leaves_the_one_time_to_another(
+    ana: Member, first: Broadcast
+) -> None:
+    Contact.objects.update(status="BLOCKED")
+    nobody = resending.resend_failed(member=ana, broadcast=first)
+    Contact.objects.update(status="ACTIVE")
+
+    again = resending.resend_failed(member=ana, broadcast=first)
+
+    assert (nobody.status, nobody.messages_total) == ("COMPLETED", 0)
+    assert recipients(again) == [REFUSED, UNDELIVERED]
+
+
+def test_one_that_was_rejected_leaves_it_too_once_its_messages_have_followed(
+    acme: Organization, ana: Member, sara: Member, first: Broadcast
+) -> None:
+    Organization.objects.filter(pk=acme.pk).update(approval_above=0)
+    rejected = resending.resend_failed(member=sara, broadcast=first)
+    approvals.reject(member=ana, broadcast=rejected)
+    Organization.objects.filter(pk=acme.pk).update(approval_above=None)
+
+    with pytest.raises(run_control.StateDoesNotAllow, match="being canceled"):
+        resending.resend_failed(member=ana, broadcast=first)
+    run_control.cancel_bite()
+
+    assert recipients(resending.resend_failed(member=ana, broadcast=first)) == [
+        REFUSED,
+        UNDELIVERED,
+    ]
+
+
+def test_whom_a_canceled_one_wrote_to_is_not_written_to_again(
+    ana: Member, first: Broadcast, memory: Memory
+) -> None:
+    memory.will_answer(UNDELIVERED, Unavailable("busy"))
+    canceled = resending.resend_failed(member=ana, broadcast=first)
+    delivery.drain(queue_id=canceled.pk, lane=0)
+    run_control.cancel(member=ana, broadcast=canceled)
+    run_control.cancel_bite()
+
+    again = resending.resend_failed(member=ana, broadcast=first)
+
+    assert canceled.messages.get(recipient=REFUSED).status == "SENT"
+    assert recipients(again) == [UNDELIVERED]
 
 
 def test_its_key_is_answered_again_and_not_told_that_it_was_resent(

@@ -9,6 +9,7 @@ from accounts.seal_checks import Check
 from accounts.seals import Head
 
 _TOLD: Final = 100  # faults that are printed one by one
+_TOLD_EVERY: Final = 100_000  # seals between two words about how far it is; whole pages of them
 
 
 def _head(written: str) -> Head:
@@ -35,7 +36,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        check, faults = Check(noted=options["noted"]), 0
+        check, faults = Check(noted=options["noted"], tell=self._tell), 0
         for finding in check.findings():
             faults += 1
             if faults <= _TOLD:
@@ -50,3 +51,8 @@ class Command(BaseCommand):
                 " could write to it: docs/reliability.md says what each of them means."
             )
         self.stdout.write("Every entry is as it was written.")
+
+    def _tell(self, read: int, of: int) -> None:
+        """Say how far it is, beside what it finds; a short chain is not worth a word."""
+        if read % _TOLD_EVERY == 0:
+            self.stderr.write(f"{read:,} of {of:,} seals read")

@@ -143,7 +143,21 @@
     });
   }
 
+  /* --- where one begins ------------------------------------------------------------------------------ */
+  /* The page is hidden until Alpine has built it: the browser's own autofocus finds nothing to focus. */
+  function focusFirst() {
+    const first = document.querySelector("[autofocus]");
+    if (!first) {
+      return;
+    }
+    document.addEventListener("alpine:initialized", () => window.setTimeout(() => first.focus(), 0));
+    if (first.offsetParent) {
+      first.focus();
+    }
+  }
+
   function begin() {
+    focusFirst();
     countAsTyped();
     offerMoment();
     leaveOnce();

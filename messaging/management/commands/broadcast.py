@@ -118,6 +118,7 @@ class Command(BaseCommand):
         self, seen: Estimate, member: Member, names: list[str], scheduled_at: datetime | None
     ) -> None:
         characters = " ".join(seen.non_gsm_characters)
+        each = f"{seen.segments_per_message} segment{'s' * (seen.segments_per_message > 1)} each"
         lines = {
             "From": f"{member.organization}, by {member.email}",
             "To": f"{seen.recipients:,} of {seen.audience:,} contacts"
@@ -126,7 +127,7 @@ class Command(BaseCommand):
                 f"{number:,} {Skip.Reason(reason).label.lower()}"
                 for reason, number in seen.skipped.items()
             ),
-            "Text": f"{seen.encoding}, {seen.segments_per_message} segments each, {seen.segments:,} in all"
+            "Text": f"{seen.encoding}, {each}, {seen.segments:,} in all"
             + (f"; UCS-2 because of {characters}" if characters else ""),
             "Costs": f"{seen.credits:,} credits of {seen.balance:,}; {seen.balance_after:,} are left",
             "Countries": ", ".join(
@@ -160,15 +161,17 @@ class Command(BaseCommand):
     def _wait(self, broadcast: Broadcast) -> None:
         """Show how far it is until it has ended, or will not go on by itself."""
         shown = ""
-        while broadcast.status == Status.RUNNING:
+        while True:
             bar = _bar(broadcast)
-            if bar != shown:
+            if bar != shown and (shown or broadcast.status == Status.RUNNING):
                 self.stdout.write(
                     f"\r{bar}" if self.stdout.isatty() else bar,
                     ending="" if self.stdout.isatty() else "\n",
                 )
                 self.stdout.flush()
                 shown = bar
+            if broadcast.status != Status.RUNNING:
+                break
             time.sleep(_LOOK)
             broadcast.refresh_from_db()
         if shown and self.stdout.isatty():
