@@ -13,7 +13,7 @@ from accounts.roles import Right
 
 _LONGEST_USER_AGENT = 400
 
-# As text: it is asked three times a send, and Django took longer to put it together than PostgreSQL to answer.
+# `published` as text: asked three times a send, it took Django longer to write than PostgreSQL to answer.
 _ACCEPTED = """
 SELECT t.version, EXISTS (
   SELECT FROM accounts_termsacceptance a WHERE a.terms_id = t.id AND a.member_id = %s)

@@ -24,12 +24,13 @@ _ALL = (
     ("bench.accepting", "10000", "100000", "1000000"),
     ("bench.delivering", "20000"),
     ("bench.reporting", "20000"),
+    ("bench.retention", "20000"),
     ("bench.reading",),
     ("bench.importing", "1000000"),
 )
 _QUICK = (
     ("bench.accepting", "10000", "100000", "--quick"),
-    ("bench.delivering", "5000", "--quick"),
+    ("bench.delivering", "4000", "--quick"),
 )
 
 

@@ -25,12 +25,12 @@ class WebWorker(ThreadWorker):
 
         if isinstance(exc, ParseException):
             # Its type alone: the words of some have a header of the client's in them.
-            self.log.warning("Refused a request that cannot be read: %s", type(exc).__name__)
+            self.log.info("request_unreadable", extra={"because": type(exc).__name__})
             answer = api_errors.unreadable(
                 is_too_long=isinstance(exc, LimitRequestLine | LimitRequestHeaders)
             )
         else:
-            self.log.error("A request broke off.", exc_info=exc)
+            self.log.error("request_broke_off", exc_info=exc)
             answer = api_errors.broken()
         head = "".join(f"{name}: {value}\r\n" for name, value in answer.items())
         with contextlib.suppress(OSError):  # who is gone needs no answer

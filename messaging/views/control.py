@@ -232,14 +232,7 @@ class ResendFailedView(OrganizationView):
     )
     def post(self, request: Request, queue_id: UUID) -> HttpResponseBase:
         broadcast = _found(request, queue_id)
-        if sending.is_dry_run(request):
-            raise ValidationError(
-                {
-                    "dryRun": [
-                        _("What is resent has no dry run, and nothing was sent. Leave it out.")
-                    ]
-                }
-            )
+        _require_meant(request)
         try:
             resent = resending.resend_failed(
                 member=member_of(request),

@@ -127,6 +127,25 @@ def test_each_filter_is_chosen_and_finds_its_messages(
 
     audit.page.wait_for_url(lambda url: "?" in url)
     shown(audit, rows, found)
+    expect(audit.one("#filtered strong")).to_have_count(1)
+    if choosing is pick:
+        expect(audit.one("#filtered strong")).to_have_text(words)
+
+
+def test_the_filters_are_opened_and_filled_by_keyboard(
+    window: NewWindow, house: House, rows: Rows
+) -> None:
+    audit = window(house.ana)
+    audit.open(LIST)
+
+    audit.tab_to("[aria-controls=changelist-filter]")
+    audit.page.keyboard.press("Enter")
+    audit.tab_to("#id_credits")
+    audit.page.keyboard.type("3")
+    audit.page.keyboard.press("Enter")
+
+    audit.page.wait_for_url(lambda url: "?" in url)
+    shown(audit, rows, {"flash"})
 
 
 def test_no_filter_is_without_its_test(window: NewWindow, house: House, rows: Rows) -> None:

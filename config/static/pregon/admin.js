@@ -36,7 +36,18 @@
     });
   }
 
-  window.addEventListener("load", nameFields);
+  /* They are built at some moment after the page, and others when a row is added to a form. */
+  function watchFields() {
+    nameFields();
+    new MutationObserver(function (changes) {
+      const isField = (node) => node.classList && node.classList.contains("select2");
+      if (changes.some((change) => Array.from(change.addedNodes).some(isField))) {
+        nameFields();
+      }
+    }).observe(document.body, { childList: true, subtree: true });
+  }
+
+  window.addEventListener("load", watchFields);
   if (document.readyState === "loading") {
     document.addEventListener("DOMContentLoaded", begin);
   } else {
