@@ -32,6 +32,7 @@
       if (label && shown) {
         label.id = label.id || select.id + "-label";
         shown.setAttribute("aria-labelledby", label.id + " select2-" + select.id + "-container");
+        shown.querySelectorAll("[role=textbox]").forEach((inner) => inner.setAttribute("aria-labelledby", label.id));
       }
     });
   }
