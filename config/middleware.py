@@ -84,7 +84,7 @@ class AdminAddresses:
         self.own = [ipaddress.ip_network(name, strict=False) for name in settings.ADMIN_ADDRESSES]
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        is_admin = request.path.startswith(f"/{settings.ADMIN_PATH}")
+        is_admin = request.path_info.startswith(f"/{settings.ADMIN_PATH}")
         if self.own and is_admin and not _is_of(request.META.get("REMOTE_ADDR", ""), self.own):
             return api_errors.page_not_found(request, Http404())
         return self.get_response(request)

@@ -26,9 +26,18 @@ _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 # Whoever handed something to this carrier for the number; what never left was not written.
 _WRITERS: Final = """
 SELECT recipient, organization_id FROM messaging_message
-WHERE recipient = ANY(%s) AND submit_started_at IS NOT NULL
-  AND provider IN (%s, '')  -- after a restored backup nobody knows by whom it went
-GROUP BY recipient, organization_id ORDER BY organization_id
+WHERE recipient = ANY(%(numbers)s) AND submit_started_at IS NOT NULL
+  AND provider IN (%(provider)s, '')  -- after a restored backup nobody knows by whom it went
+UNION
+-- Where numbers are blanked after a while, nobody knows any more: whoever has the number may have written.
+SELECT known.number, o.id FROM accounts_organization o CROSS JOIN LATERAL (
+  SELECT c.e164 AS number FROM contacts_contact c
+  WHERE c.organization_id = o.id AND c.e164 = ANY(%(numbers)s) AND c.deleted_at IS NULL
+  UNION ALL
+  SELECT s.recipient FROM contacts_suppression s
+  WHERE s.organization_id = o.id AND s.recipient = ANY(%(numbers)s)
+) known WHERE o.retention_days IS NOT NULL
+ORDER BY organization_id
 """
 
 # A twin that is being taken at this moment is waited for here.
@@ -58,8 +67,9 @@ def take(*, provider: str, messages: Sequence[Inbound]) -> None:
 
     All or nothing: once this returns, every message is kept and every STOP is an opt-out for each
     organization that has written to that number through this provider, so nothing that is not handed
-    over yet will be. START lifts of these opt-outs what a keyword had set. A message that came before,
-    by the carrier's id, does nothing again. A sender that is no number is kept alone.
+    over yet will be; one that blanks its numbers counts as having written to those of its contacts.
+    START lifts of these opt-outs what a keyword had set. A message that came before, by the carrier's
+    id, does nothing again. A sender that is no number is kept alone.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         # In the order of all opt-outs, so that two never wait in a circle; each person's as they came.
@@ -123,7 +133,8 @@ def _sender(cursor: CursorWrapper, provider: str, message: Inbound, *, writers: 
     spellings = {number: phone_numbers.spellings(number) for number in numbers}
     found: dict[str, list[UUID]] = {}
     if writers:
-        cursor.execute(_WRITERS, [[one for all_ in spellings.values() for one in all_], provider])
+        every = [one for all_ in spellings.values() for one in all_]
+        cursor.execute(_WRITERS, {"numbers": every, "provider": provider})
         for recipient, organization_id in cursor.fetchall():
             found.setdefault(recipient, []).append(organization_id)
     number = next(

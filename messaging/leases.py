@@ -34,12 +34,18 @@ _OPTED_OUT: Final = """EXISTS (
   WHERE s.organization_id = m.organization_id AND s.recipient = m.recipient OFFSET 0)"""
 _BLOCKED: Final = """(
   SELECT c.status = 'BLOCKED' FROM contacts_contact c WHERE c.id = m.contact_id)"""
-# Unless the directory has the number still, as after an import that replaces everybody.
+# Unless the directory has the number still, as after an import that replaces everybody: by its own reading,
+# or as it was written, which the request's country may have read.
 _DELETED: Final = """(
   SELECT c.deleted_at IS NOT NULL AND NOT EXISTS (
     SELECT FROM contacts_contact still
     WHERE still.organization_id = c.organization_id AND still.e164 = m.recipient
-      AND coalesce(still.deleted_at, 'infinity') = 'infinity' OFFSET 0)
+      AND still.status <> 'BLOCKED' AND coalesce(still.deleted_at, 'infinity') = 'infinity' OFFSET 0)
+  AND NOT EXISTS (
+    SELECT FROM contacts_contact still
+    WHERE still.organization_id = c.organization_id AND still.read_as = c.read_as
+      AND still.phone = c.phone AND still.read_as <> '' AND still.deleted_at IS NULL
+      AND still.status <> 'BLOCKED' OFFSET 0)
   FROM contacts_contact c WHERE c.id = m.contact_id)"""
 
 # Only what this returns may be sent.

@@ -7,8 +7,8 @@ words of carriers and people, which may hold either.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Final
-from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 BITE: Final = 2_000
 """Rows that one call blanks: a sweep comes every two seconds, and those who send come first."""
+
+PATIENCE: Final = 0.2
+"""Seconds after which one call begins no further broadcast: they may be many, of one recipient each."""
 
 # The longest ended first. While somebody may still say what became of a message, its text and number are
 # needed to ask; what is asked again after 72 hours has an outcome.
@@ -98,29 +101,36 @@ WHERE id IN (SELECT id FROM messaging_deliveryreport
 
 
 def blank() -> bool:
-    """Blank one bite of what is kept no longer; the dispatcher calls this at every sweep.
+    """Blank some of what is kept no longer; the dispatcher calls this at every sweep.
 
     A broadcast's text, its messages' numbers, its skips' numbers and the words of carriers go for good.
     What waits, or is still asked about, is left alone; ids, statuses, counts, credits and the audit trail
     stay, so that a late report finds its message by the provider's id. Run it anywhere, any number of times
     at once: a bite is one short transaction under its broadcast's lock. Never in a hurry: returns False.
     """
+    until, blanked = time.monotonic() + PATIENCE, 0
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT)
-        row = cursor.fetchone()
-        if row is not None:
-            _blank_bite(cursor, row[0])
+        while (count := _blank_next(cursor)) is not None:
+            blanked += count
+            if blanked >= BITE or time.monotonic() >= until:
+                break
         cursor.execute(_BLANK_INBOUND)
         cursor.execute(_BLANK_UNMATCHED)
     return False
 
 
-def _blank_bite(cursor: CursorWrapper, broadcast_id: UUID) -> None:
+def _blank_next(cursor: CursorWrapper) -> int | None:
+    """Return how many rows of the next broadcast went; None where there is none, or another one has it."""
+    cursor.execute(_NEXT)
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    (broadcast_id,) = row
     with transaction.atomic():
         cursor.execute(_HOLD, [broadcast_id])
         held = cursor.fetchone()
         if held is None:
-            return
+            return None
         organization_id, after, is_first = held
         if is_first:
             cursor.execute(_BEGIN, [broadcast_id])
@@ -134,3 +144,4 @@ def _blank_bite(cursor: CursorWrapper, broadcast_id: UUID) -> None:
         cursor.execute(_GO_ON_FROM, [last if count == BITE else None, broadcast_id])
     if count < BITE:
         log.info("broadcast_blanked", extra={"broadcast": str(broadcast_id)})
+    return int(count)

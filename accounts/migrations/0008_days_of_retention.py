@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='organization',
             name='retention_days',
-            field=models.PositiveIntegerField(blank=True, help_text='So many days after a broadcast ended, its text and the numbers of its messages are removed for good; counts, credits and the audit trail stay. Whoever writes STOP after that opts out of nothing. At least 7. Empty: they are kept for ever.', null=True, validators=[django.core.validators.MinValueValidator(7), django.core.validators.MaxValueValidator(36500)], verbose_name='days after which numbers and texts are blanked'),
+            field=models.PositiveIntegerField(blank=True, help_text='So many days after a broadcast ended, its text and the numbers of its messages are removed for good; counts, credits and the audit trail stay. At least 7. Empty: they are kept for ever.', null=True, validators=[django.core.validators.MinValueValidator(7), django.core.validators.MaxValueValidator(36500)], verbose_name='days after which numbers and texts are blanked'),
         ),
         migrations.AddConstraint(
             model_name='organization',

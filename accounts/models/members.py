@@ -87,8 +87,8 @@ class Organization(Row):
         validators=[MinValueValidator(SHORTEST_RETENTION), MaxValueValidator(LONGEST_RETENTION)],
         help_text=_(
             "So many days after a broadcast ended, its text and the numbers of its messages are removed"
-            " for good; counts, credits and the audit trail stay. Whoever writes STOP after that opts out"
-            " of nothing. At least 7. Empty: they are kept for ever."
+            " for good; counts, credits and the audit trail stay. At least"
+            " 7. Empty: they are kept for ever."
         ),
     )
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)

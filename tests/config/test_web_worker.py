@@ -1,5 +1,6 @@
 """What the web server itself refuses: requests that no view ever sees, answered as the contract says."""
 
+import contextlib
 import json
 import socket
 from collections.abc import Iterator
@@ -85,6 +86,24 @@ def test_who_is_gone_before_the_answer_breaks_nothing(web: Web) -> None:
 
     assert b" 200 " in web.raw(b"GET /healthz HTTP/1.0\r\n\r\n").partition(b"\r\n")[0]
     assert "Traceback" not in web.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        pytest.param(b"GET /healthz HTTP/1.0\r\n\r\n", id="answered"),
+        pytest.param(b"GET /healthz\r\n\r\n", id="refused"),
+    ],
+)
+def test_who_stays_after_the_end_keeps_nobody_waiting(web: Web, request_bytes: bytes) -> None:
+    """gunicorn's own loop would wait two seconds for each, one after the other."""
+    with contextlib.ExitStack() as held:
+        for _ in range(20):
+            link = held.enter_context(socket.create_connection(("127.0.0.1", web.port)))
+            link.sendall(request_bytes)
+        for _ in range(4):  # both workers
+            answer = web.raw(b"GET /healthz HTTP/1.0\r\n\r\n")
+            assert b" 200 " in answer.partition(b"\r\n")[0]
 
 
 def test_nothing_of_such_a_request_is_logged(web: Web) -> None:

@@ -278,6 +278,28 @@ def test_who_was_deleted_and_stands_in_the_directory_again_is_written_to(acme, b
     assert [kept.message.recipient for kept in memory.messages] == [PHONE]
 
 
+def test_who_was_deleted_and_stands_there_again_as_blocked_is_left_alone(acme, broadcast, memory):
+    Contact.objects.update(deleted_at=timezone.now())
+    ContactFactory.create(organization=acme, phone=PHONE, status="BLOCKED")
+
+    assert drained(broadcast).canceled == 1
+    assert not memory.messages
+
+
+def test_a_number_that_the_requests_country_read_stands_in_the_directory_again(
+    acme, grant, send, memory
+):
+    grant(acme, 10)
+    ContactFactory.create(organization=acme, phone="5512345678")
+    broadcast = send(country="MX")
+    Contact.objects.update(deleted_at=timezone.now())
+    ContactFactory.create(organization=acme, phone="5512345678")
+
+    drained(broadcast)
+
+    assert [kept.message.recipient for kept in memory.messages] == ["+525512345678"]
+
+
 def test_who_stands_in_anothers_directory_alone_is_left_alone(borealis, broadcast, memory):
     Contact.objects.update(deleted_at=timezone.now())
     ContactFactory.create(organization=borealis, phone=PHONE)

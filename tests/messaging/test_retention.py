@@ -284,7 +284,18 @@ def test_the_next_broadcast_by_key_is_left_alone(acme, keeps):
     assert len(personal(running)) == 3
 
 
-def test_the_longest_ended_goes_first_and_each_once(acme, keeps):
+def test_many_small_ones_go_in_one_sweep(acme, keeps, monkeypatch):
+    monkeypatch.setattr(retention, "PATIENCE", 60)
+    small = [ended(acme) for _ in range(5)]
+    keeps(30)
+
+    retention.blank()
+
+    assert [personal(each) for each in small] == [[]] * 5
+
+
+def test_the_longest_ended_goes_first_and_each_once(acme, keeps, monkeypatch):
+    monkeypatch.setattr(retention, "PATIENCE", 0)  # one a call
     globex = OrganizationFactory.create(retention_days=30)
     newest = ended(acme)
     oldest = ended(acme, finished_at=timezone.now() - timedelta(days=90))
@@ -359,6 +370,23 @@ def test_an_opt_out_of_a_blanked_message_is_told(blanked, caplog):
 
     assert not Suppression.objects.exists()
     assert "opt_out_of_a_blanked_message" in caplog.messages
+
+
+def test_a_stop_after_it_is_obeyed_and_a_start_lifts_it(blanked, send, memory):
+    """A telephone shows the text for longer than we do."""
+
+    def writes(text: str, name: str) -> None:
+        word = Inbound(
+            provider_message_id=name, sender=TAKEN, recipient="+15005550006", text=text, raw={}
+        )
+        inbound.take(provider=memory.name, messages=[word])
+
+    writes("STOP", "MO7")
+    assert Suppression.objects.get().recipient == TAKEN
+    assert send("Otra vez").skipped_by_reason["opted_out"] == 1
+
+    writes("START", "MO8")
+    assert not Suppression.objects.exists()
 
 
 def test_what_was_blanked_is_not_resent(blanked, ana):
