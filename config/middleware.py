@@ -91,9 +91,12 @@ class AdminAddresses:
 
 
 def _is_of(address: str, networks: list[Network]) -> bool:
-    return _is_address(address) and any(
-        ipaddress.ip_address(address) in network for network in networks
-    )
+    if not _is_address(address):
+        return False
+    own = ipaddress.ip_address(address)
+    # A server that listens to both protocols tells an IPv4 client as ::ffff:192.0.2.1.
+    own = getattr(own, "ipv4_mapped", None) or own
+    return any(own in network for network in networks)
 
 
 def _is_address(text: str) -> bool:

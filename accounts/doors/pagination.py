@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -68,8 +68,11 @@ class Pages(BasePagination):
     """Pages of rows with `created_at` and `id`, newest first, in both of the contract's wrappers.
 
     Totals are exact up to 10,000 and the planner's estimate above, so that no list costs more the
-    more rows there are.
+    more rows there are. `known_total` spares counting them; where it returns None they are counted.
     """
+
+    def __init__(self, known_total: Callable[[], int | None] | None = None) -> None:
+        self.known_total = known_total
 
     def paginate_queryset(
         self,
@@ -116,9 +119,14 @@ class Pages(BasePagination):
             if self.has_next
             else None
         )
-        self.total, self.estimated = total(
-            everything, at_least=self.offset + len(found) if found else 0
-        )
+        reached = self.offset + len(found) if found else 0
+        if after is None and not self.has_next and (found or not self.offset):
+            self.total, self.estimated = reached, False  # the page is the last one
+        elif self.known_total is not None and (known := self.known_total()) is not None:
+            self.total = max(known, reached)
+            self.estimated = self.total > COUNTED  # as everywhere: nobody is promised more
+        else:
+            self.total, self.estimated = total(everything, at_least=reached)
         return page
 
     def get_paginated_response(self, data: Sequence[Any]) -> Response:

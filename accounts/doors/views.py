@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -50,14 +50,20 @@ def queried(request: Request, serializer: type[BaseSerializer[Any]]) -> dict[str
 
 
 def listed(
-    request: Request, rows: QuerySet[Any], serializer: type[BaseSerializer[Any]]
+    request: Request,
+    rows: QuerySet[Any],
+    serializer: type[BaseSerializer[Any]],
+    *,
+    known_total: Callable[[], int | None] | None = None,
 ) -> Response:
     """Return the page of the rows that the request asks for, newest first, in the contract's wrappers.
+
+    They are counted up to 10,000, unless `known_total` knows better how many there are.
 
     For the schema the view names `pagination_class = Pages` and answers `serializer(many=True)`.
 
     Raises: ValidationError (400) for `page`, `limit` or `after` that name no page.
     """
-    pages = Pages()
+    pages = Pages(known_total)
     page = pages.paginate_queryset(rows, request)
     return pages.get_paginated_response(serializer(page, many=True).data)

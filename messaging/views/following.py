@@ -119,7 +119,12 @@ class QueueMessagesView(_PartView):
         if csv_rows.is_wanted(request):
             self.record(request, broadcast, "messages.exported")
             return csv_rows.answer("messages.csv", exporting.MESSAGES, exporting.messages(found))
-        return listed(request, found.prefetch_related("broadcast"), MessageSerializer)
+        return listed(
+            request,
+            found.prefetch_related("broadcast"),
+            MessageSerializer,
+            known_total=lambda: broadcast.messages_total,
+        )
 
 
 class QueueSkippedView(_PartView):

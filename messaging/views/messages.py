@@ -1,5 +1,6 @@
 """Messages over HTTP: finding them, one with its life, all of them as CSV, and the dashboard."""
 
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -80,15 +81,14 @@ class MessageView(OrganizationView):
 
     right = Right.READ
 
-    def found(self, request: Request, **narrower: Any) -> QuerySet[Message]:
-        """Return the organization's messages that fit the address's filters."""
+    def asked(self, request: Request) -> dict[str, Any]:
+        """Return whose messages the address asks for, and which, as `searching` knows it."""
         organization = organization_of(request)
-        return searching.find(
-            for_org(request, Message),
-            organization_id=organization.pk,
-            home=organization.country,
-            **{**queried(request, MessageFilter), **narrower},
-        )
+        return {
+            "organization_id": organization.pk,
+            "home": organization.country,
+            **queried(request, MessageFilter),
+        }
 
     def exported(self, request: Request, found: QuerySet[Message], **told: Any) -> HttpResponseBase:
         """Return all that was found as CSV, and write down who takes it."""
@@ -117,7 +117,13 @@ class MessagesView(MessageView):
         tags=["messages"],
     )
     def get(self, request: Request) -> Response:
-        return listed(request, self.found(request).prefetch_related("broadcast"), MessageSerializer)
+        asked = self.asked(request)
+        return listed(
+            request,
+            searching.find(for_org(request, Message), **asked).prefetch_related("broadcast"),
+            MessageSerializer,
+            known_total=partial(searching.kept_total, **asked),
+        )
 
 
 class MessageExportView(MessageView):
@@ -137,7 +143,9 @@ class MessageExportView(MessageView):
         tags=["messages"],
     )
     def get(self, request: Request) -> HttpResponseBase:
-        return self.exported(request, self.found(request))
+        return self.exported(
+            request, searching.find(for_org(request, Message), **self.asked(request))
+        )
 
 
 class OneMessageView(MessageView):

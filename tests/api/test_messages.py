@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from accounts.models import Member
 from contacts.models import Contact
+from messaging import searching
 from messaging.models import Broadcast, Message
 from tests.api.refusals import fields, told
 from tests.messaging.factories import contacts_in_order, grant, sent_broadcast
@@ -402,3 +403,45 @@ def test_it_asks_the_database_as_little_for_many_messages_as_for_few(
 
     assert queries(limit="100") == few <= 6
     assert queries(search="hola", type="SMS", limit="100") <= few + 1
+
+
+@pytest.mark.parametrize(
+    ("query", "is_counted"),
+    [
+        ({}, False),
+        ({"search": "días"}, False),
+        ({"type": "SMS"}, False),
+        ({"search": "días", "countryCode": "CO"}, True),
+        ({"status": "QUEUED"}, True),
+    ],
+)
+def test_messages_are_counted_only_where_no_broadcast_has_the_number(
+    client_of: ClientOf,
+    ana: Member,
+    broadcast: Broadcast,
+    query: dict[str, str],
+    is_counted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    sent_broadcast(ana, text="Otra cosa")
+    client = client_of(ana)
+    with CaptureQueriesContext(connection) as captured:
+        meta = client.get(URL, {**query, "limit": "1"}).json()["meta"]
+    asked = [each["sql"] for each in captured.captured_queries]
+
+    rows = client.get(URL, {**query, "limit": "100"}).json()["data"]
+    assert (meta["totalRecords"], meta["estimated"]) == (len(rows), False)
+    assert any("COUNT(" in sql for sql in asked) is is_counted
+    assert any("LIMIT 2" in sql for sql in asked)  # these are the statements of the list
+
+
+def test_what_more_broadcasts_have_than_are_asked_one_by_one_is_counted(
+    client_of: ClientOf, ana: Member, broadcast: Broadcast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_broadcast(ana, text="Otra cosa")
+    monkeypatch.setattr(searching, "_MOST", 1)
+
+    with CaptureQueriesContext(connection) as captured:
+        meta = client_of(ana).get(URL, {"limit": "1"}).json()["meta"]
+
+    assert meta["totalRecords"] == Message.objects.count() > 3
+    assert any("COUNT(" in each["sql"] for each in captured.captured_queries)

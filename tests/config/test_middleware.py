@@ -140,7 +140,14 @@ def test_a_proxy_that_is_no_address_is_refused_at_the_start(settings: Settings) 
 # --- from where the admin opens ---------------------------------------------------------------------
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("address", "status"), [("203.0.113.9", 200), ("198.51.100.1", 404), ("", 404)]
+    ("address", "status"),
+    [
+        ("203.0.113.9", 200),
+        ("::ffff:203.0.113.9", 200),
+        ("198.51.100.1", 404),
+        ("::ffff:198.51.100.1", 404),
+        ("", 404),
+    ],
 )
 def test_S52_the_admin_opens_from_the_addresses_that_are_named(
     settings: Settings, address: str, status: int
