@@ -33,6 +33,7 @@ from bench.stage import (
 )
 from bench.statements import claim_mark_record, noted
 from bench.table import Row, say
+from tests.faults.harness.waiting import until
 
 if TYPE_CHECKING:
     from tests.faults.harness.houses import House
@@ -297,7 +298,7 @@ def _two_workers(stack: Stack, house: House, count: int) -> Row:
         deliver(stack, house, count)
         one = [deliver(stack, house, count).speed]
         second = stack.second("worker2", like=stack.worker)
-        time.sleep(5)
+        until(second.children, 90, "the second worker's pool stands")
         deliver(stack, house, count)
         two = [deliver(stack, house, count, workers=[stack.worker, second]).speed for _ in "ab"]
         second.end()
@@ -378,9 +379,7 @@ def _rescue(stack: Stack, count: int) -> Row:
     stack.worker.kill()
     killed = time.monotonic()
     stack.worker.start()
-    while house.waiting(queue_id):
-        assert time.monotonic() - killed < 300, "not rescued"
-        time.sleep(0.5)
+    until(lambda: not house.waiting(queue_id), 300, "all of it is rescued")
     return Row(
         measure=f"kill -9 of the worker at {count:,} messages: until all is handed over",
         figure=time.monotonic() - killed,

@@ -25,10 +25,10 @@ def test_two_fast_clicks_and_the_back_button_send_once(stack: Stack, window: New
 
     ana.one(CONFIRM).dblclick()
     queue_id = ana.broadcast()
-    ana.page.goto(preview)
-
-    assert ana.broadcast() == queue_id
-    ana.says(BEFORE)
+    for once_more in (ana.page.go_back, lambda: ana.page.goto(preview)):
+        once_more()
+        assert ana.broadcast() == queue_id
+        ana.says(BEFORE)
     assert sent(stack, house) == 1
 
 
