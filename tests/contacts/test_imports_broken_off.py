@@ -27,6 +27,7 @@ from tests.api.web import ROOT, database_url
 from tests.config.working import empty_queues
 from tests.contacts.factories import ContactFactory
 from tests.contacts.files import csv
+from tests.faults.harness.waiting import until
 
 transactional = pytest.mark.django_db(transaction=True)
 
@@ -61,9 +62,15 @@ def begun(sara, monkeypatch) -> ImportJob:
 
 
 def finish(job: ImportJob) -> ImportJob:
-    while working.work(job_id=job.pk):
-        pass
-    job.refresh_from_db()
+    """Work until the import has ended: for a moment the connection of a killed worker still holds it."""
+
+    def has_ended() -> bool:
+        while working.work(job_id=job.pk):
+            pass
+        job.refresh_from_db()
+        return job.status != ImportJob.Status.PROCESSING
+
+    until(has_ended, 60, "the import ends")
     return job
 
 
