@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.views import redirect_to_login
 from django.db import InterfaceError, InternalError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
 
 from config import api_errors
@@ -76,7 +76,8 @@ class TrustedProxies:
 class AdminAddresses:
     """Shows the admin to the addresses of ADMIN_ADDRESSES alone, where any are named.
 
-    Stands behind `TrustedProxies`, which says whose request it is. For others there is no such page.
+    Stands behind `TrustedProxies`, which says whose request it is. For others there is no such page, and
+    nothing that leads to it: what is answered to them is what any unknown address answers.
     """
 
     def __init__(self, get_response: Next) -> None:
@@ -84,9 +85,8 @@ class AdminAddresses:
         self.own = [ipaddress.ip_network(name, strict=False) for name in settings.ADMIN_ADDRESSES]
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        is_admin = request.path_info.startswith(f"/{settings.ADMIN_PATH}")
-        if self.own and is_admin and not _is_of(request.META.get("REMOTE_ADDR", ""), self.own):
-            return api_errors.page_not_found(request, Http404())
+        if self.own and not _is_of(request.META.get("REMOTE_ADDR", ""), self.own):
+            request.urlconf = "config.outside_urls"
         return self.get_response(request)
 
 

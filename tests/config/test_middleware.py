@@ -160,6 +160,18 @@ def test_S52_the_admin_opens_from_the_addresses_that_are_named(
     assert client.get("/api/terms/current").status_code == 401
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/", "/admin", "/admin/", "/admin/login/", "/admin/nothing/"])
+def test_S52_a_hidden_admin_looks_like_any_unknown_address(settings: Settings, path: str) -> None:
+    settings.ADMIN_ADDRESSES = ["203.0.113.0/24"]
+    client = Client(REMOTE_ADDR="198.51.100.1")
+
+    hidden, unknown = client.get(path), client.get("/nothing/")
+
+    assert (hidden.status_code, hidden.content) == (404, unknown.content)
+    assert hidden.headers == unknown.headers
+
+
 # --- forms that are too large ---------------------------------------------------------------------
 class Unread:
     """A body that nobody may read: what comes is refused by its length."""
