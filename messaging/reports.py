@@ -28,8 +28,11 @@ Outcome = DeliveryReport.Outcome
 BITE: Final = 1_000  # reports looked at together
 
 # Where a message goes, by its status and the report's. What is not here moves nothing: forward only,
-# and of two final reports the first wins.
+# and of two final reports the first wins. QUEUED stands for what was put back after a refusal: a carrier
+# that took it all the same has sent it, and it must not leave again.
 FORWARD: Final[Mapping[tuple[str, str], Status]] = {
+    (Status.QUEUED, Status.SENT): Status.SENT,
+    (Status.QUEUED, Status.DELIVERED): Status.DELIVERED,
     (Status.UNKNOWN, Status.SENT): Status.SENT,
     (Status.UNKNOWN, Status.DELIVERED): Status.DELIVERED,
     (Status.UNKNOWN, Status.UNDELIVERED): Status.UNDELIVERED,
@@ -78,13 +81,14 @@ ORDER BY r.due_at, r.id LIMIT %(bite)s
 
 _OPEN: Final = """
 SELECT r.id, r.status, r.code, r.reason, r.provider_message_id, r.opts_out, r.looked_up,
-  NOT r.looked_up AND r.created_at < m.submit_started_at, CASE WHEN EXISTS (
-    SELECT FROM messaging_messageevent e WHERE e.message_id = m.id AND e.kind = 'PUT_BACK'
-  ) THEN m.submit_started_at END,
-  m.id, m.status, m.recipient
+  NOT r.looked_up AND r.created_at < m.submit_started_at, put_back.is_so,
+  m.submit_started_at, m.id, m.status, m.recipient
 FROM unnest(%s::uuid[], %s::uuid[]) AS pair(report_id, message_id)
 JOIN messaging_deliveryreport r ON r.id = pair.report_id
 JOIN messaging_message m ON m.id = pair.message_id
+CROSS JOIN LATERAL (SELECT EXISTS (
+  SELECT FROM messaging_messageevent e WHERE e.message_id = m.id AND e.kind = 'PUT_BACK') AS is_so
+) put_back
 WHERE r.applied_at IS NULL
 ORDER BY r.id FOR UPDATE OF r
 """
@@ -103,7 +107,8 @@ UPDATE messaging_message m SET status = %(to)s,
   updated_at = clock_timestamp()
 FROM unnest(%(ids)s::uuid[], %(codes)s::text[], %(reasons)s::text[], %(provider_ids)s::text[])
   AS r(id, code, reason, provider_message_id)
-WHERE m.id = r.id AND m.status IN ('UNKNOWN', 'SENT')
+WHERE m.id = r.id AND (m.status IN ('UNKNOWN', 'SENT')
+  OR m.status IN ('QUEUED', 'SENDING') AND m.submit_started_at IS NULL)
 """
 
 _SETTLE: Final = """
@@ -135,7 +140,8 @@ class _Open:
     opts_out: bool
     looked_up: bool
     was_here_before: bool  # the message was handed over, for the last time
-    again_at: datetime | None  # when that was, where it was not the first
+    was_put_back: bool  # the message, once at least
+    marked_at: datetime | None  # the message, for the attempt that stands
     message_id: UUID
     message_status: str
     recipient: str
@@ -148,13 +154,23 @@ class _Open:
     @property
     def is_of_an_earlier_attempt(self) -> bool:
         """Return whether it is about one that never left: the message was handed over again since."""
-        return self.again_at is not None and (
-            self.was_here_before
-            or (
-                references.message_of(self.provider_message_id) == self.message_id
-                and self.provider_message_id != references.of(self.message_id, self.again_at)
-            )
+        if not self.was_put_back or self.marked_at is None:
+            return False
+        return self.was_here_before or (
+            references.message_of(self.provider_message_id) == self.message_id
+            and self.provider_message_id != references.of(self.message_id, self.marked_at)
         )
+
+    @property
+    def waits_again(self) -> bool:
+        """Return whether the message was put back and is not marked: another attempt is to come."""
+        is_waiting = self.message_status in Message.WAITING_STATUSES
+        return self.was_put_back and is_waiting and self.marked_at is None
+
+    @property
+    def ends_the_wait(self) -> bool:
+        """Return whether the carrier took what it had refused: another attempt would be a second text."""
+        return self.waits_again and (Status.QUEUED, self.status) in FORWARD
 
 
 # A report, the message it was found to be about, and what came of it.
@@ -260,8 +276,11 @@ def _decide(
     outcomes: list[_Settled] = []
     early: list[UUID] = []
     for report in opened:
-        status = now.setdefault(report.message_id, report.message_status)
-        if report.status and status in Message.WAITING_STATUSES:
+        status = now.setdefault(
+            report.message_id,
+            Status.QUEUED if report.waits_again else report.message_status,
+        )
+        if report.status and status in Message.WAITING_STATUSES and not report.ends_the_wait:
             early.append(report.id)
             continue
         if report.is_of_an_earlier_attempt and report.status in _BAD:
@@ -284,6 +303,11 @@ def _decide(
 
 def _move(journey: Journey, status: Status, reports: Sequence[_Open]) -> None:
     ids = [report.message_id for report in reports]
+    if taken := [report.message_id for report in reports if report.waits_again]:
+        log.error(
+            "refused_and_taken",
+            extra={"broadcast": str(journey.broadcast_id), "messages": [str(m) for m in taken]},
+        )
     # Where a carrier gives two messages one id, the first keeps it: the column is unique.
     first = {report.provider_message_id: report.message_id for report in reversed(reports)}
     charge = Charge.RELEASED if status == Status.FAILED else Charge.CAPTURED
@@ -312,7 +336,7 @@ def _move(journey: Journey, status: Status, reports: Sequence[_Open]) -> None:
             detail="by a look-up" if report.looked_up else "by a delivery report",
         )
         for report in reports
-        if report.message_status == Status.UNKNOWN
+        if report.message_status == Status.UNKNOWN or report.waits_again
     )
 
 

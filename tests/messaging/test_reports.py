@@ -348,6 +348,59 @@ def test_what_is_said_of_an_attempt_that_never_left_does_not_end_the_next_one(
     ]
 
 
+@pytest.fixture
+def refused(broadcast, memory) -> Message:
+    """A message that the provider provably refused: it waits for its next attempt."""
+    memory.will_answer(PHONE, Unavailable("a system error", code="REJECTED_SYSTEM_ERROR"))
+    delivery.drain(queue_id=broadcast.pk, lane=0)
+    return broadcast.messages.get()
+
+
+@pytest.mark.parametrize(
+    ("told", "becomes"),
+    [(["SENT"], "SENT"), (["DELIVERED"], "DELIVERED"), (["SENT", "DELIVERED"], "DELIVERED")],
+)
+@pytest.mark.parametrize("is_claimed", [False, True])
+def test_what_was_refused_and_taken_all_the_same_never_leaves_again(
+    acme, broadcast, memory, refused, told, becomes, is_claimed, caplog
+):
+    Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    lease = Lease(broadcast.pk, uuid4())
+    claimed = leases.claim(lease, most=1) if is_claimed else []
+    for status in told:
+        report(refused.pk, status)
+
+    reports.apply()
+
+    assert leases.mark(lease, [each.id for each in claimed], provider=memory.name) == {}
+    delivery.drain(queue_id=broadcast.pk, lane=0)
+    assert (status_of(refused), refused.charge) == (becomes, "CAPTURED")
+    assert memory.messages == []
+    assert set(outcomes()) == {"APPLIED"}
+    assert ledger.balance(acme.pk) == ledger.Balance(available=9, spent=1)
+    assert "refused_and_taken" in caplog.text
+    broadcast.refresh_from_db()
+    assert broadcast.status == "COMPLETED"
+
+
+@pytest.mark.parametrize("told", ["FAILED", "UNDELIVERED"])
+def test_what_was_refused_and_is_said_to_have_failed_is_tried_again(broadcast, refused, told):
+    report(refused.pk, told)
+
+    reports.apply()
+
+    assert status_of(refused) == "QUEUED"
+
+
+def test_what_never_left_is_not_believed_to_have_arrived(broadcast):
+    message = broadcast.messages.get()
+    report(message.pk, "DELIVERED")
+
+    reports.apply()
+
+    assert status_of(message) == "QUEUED"
+
+
 def test_of_two_who_apply_the_inbox_one_works(sent, transactional_db):
     report(sent.pk, "DELIVERED")
     other = connection.copy()
