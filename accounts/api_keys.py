@@ -101,7 +101,7 @@ def _find(written: str) -> ApiKey | None:
     if not _WRITTEN.fullmatch(written):
         return None  # nothing that we gave out: not worth a look into the database
     keys = ApiKey.objects.select_related("member__organization")
-    return keys.filter(digest=_digest(written)).first()
+    return next(iter(keys.filter(digest=_digest(written))), None)
 
 
 def _note_use(key: ApiKey) -> None:

@@ -1,7 +1,8 @@
 """The floor of delivering in batches: the same claim, mark and record statements, run bare.
 
 The verbs are run once with every statement noted; then the notes are run again by themselves, on other
-messages, a transaction a verb as the verbs have it. What is left out is Python, HTTP, tasks and routing.
+messages, a transaction a verb. What is left out is Python, HTTP, tasks and routing. (A drain whose messages
+were all taken marks what leaves next in the transaction that records them, so it begins one less.)
 """
 
 from __future__ import annotations

@@ -41,13 +41,15 @@ WITH cap AS (
 )
 """
 
-_TAKE: Final = f"""{_COUNTED.format(lock="FOR NO KEY UPDATE")}
-UPDATE billing_spendingcap moved SET day = counted.day, taken_in_day = in_day + %(amount)s,
-  minute = counted.minute, taken_in_minute = in_minute + %(amount)s
-FROM counted WHERE moved.id = counted.id
-  AND (in_day + %(amount)s <= counted.per_day) IS NOT FALSE
-  AND (in_minute + %(amount)s <= counted.per_minute) IS NOT FALSE
-RETURNING counted.per_day, in_day, counted.day, counted.per_minute, in_minute, counted.minute
+_TAKE: Final = f"""{_COUNTED.format(lock="FOR NO KEY UPDATE")}, moved AS (
+  UPDATE billing_spendingcap moved SET day = counted.day, taken_in_day = in_day + %(amount)s,
+    minute = counted.minute, taken_in_minute = in_minute + %(amount)s
+  FROM counted WHERE moved.id = counted.id
+    AND (in_day + %(amount)s <= counted.per_day) IS NOT FALSE
+    AND (in_minute + %(amount)s <= counted.per_minute) IS NOT FALSE
+  RETURNING moved.id
+)
+SELECT EXISTS (SELECT FROM moved), per_day, in_day, day, per_minute, in_minute, minute FROM counted
 """
 
 _STANDING: Final = f"""{_COUNTED.format(lock="")}
@@ -92,12 +94,13 @@ def take(*, organization_id: UUID, amount: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_TAKE, {"organization_id": organization_id, "amount": amount})
         row = cursor.fetchone()
-    if row is not None:
-        _tell_shares(organization_id, _counts(row), amount)
+    if row is None:  # it has no cap
         return
-    counts = standing(organization_id)
-    if counts:  # else it has no cap
+    has_room, *counted = row
+    counts = _counts(counted)
+    if not has_room:
         raise _refusal(organization_id, counts, amount)
+    _tell_shares(organization_id, counts, amount)
 
 
 def standing(organization_id: UUID) -> list[Count]:

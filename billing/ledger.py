@@ -239,12 +239,9 @@ def late_capture(*, organization_id: UUID, amount: int, reference: str) -> bool:
 
 def balance(organization_id: UUID) -> Balance:
     """Return what an organization has; without an account, nothing of everything."""
-    columns = (
-        CreditAccount.objects.filter(organization_id=organization_id)
-        .values_list("available", "reserved", "spent")
-        .first()
-    )
-    return Balance(*columns) if columns else Balance()
+    accounts = CreditAccount.objects.filter(organization_id=organization_id)
+    columns = next(iter(accounts.values_list("available", "reserved", "spent")), ())
+    return Balance(*columns)
 
 
 class _NotCovered(Exception):

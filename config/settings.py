@@ -117,12 +117,12 @@ def _database(url: str) -> dict[str, Any]:
         "port": "PORT",
     }
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "config.postgresql",
         **{key: str(given.pop(name, "") or "") for name, key in names.items()},
         # No pool: a thread keeps its connection. psycopg's pool waits 30 s for a dead database and
         # does not survive the fork of a Celery worker.
         "CONN_MAX_AGE": None,
-        "CONN_HEALTH_CHECKS": True,
+        "CONN_HEALTH_CHECKS": True,  # by what lies in the socket: see the engine
         "ATOMIC_REQUESTS": False,  # answers are streamed outside any transaction
         # The admin's choices read by them; behind a pooler the next page comes from another session.
         "DISABLE_SERVER_SIDE_CURSORS": True,

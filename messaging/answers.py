@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 
 PAGE: Final = 5_000  # messages
 
 # Messages that were just written are not in PostgreSQL's statistics yet: expecting a handful it would
 # fetch and sort the whole broadcast for every page, which is quadratic. The index has them in order.
-_IN_ORDER: Final = "SET LOCAL enable_bitmapscan = off"
-
+# Both statements go in one message: to PostgreSQL that is a transaction, as far as SET LOCAL goes.
 _PAGE: Final = """
+SET LOCAL enable_bitmapscan = off;
 SELECT string_agg(format('{"id":"%%s","recipient":"%%s"}', id, recipient), ',' ORDER BY id),
   count(*), max(id::text)
 FROM (
@@ -30,9 +30,9 @@ def pages(*, queue_id: UUID) -> Iterator[str]:
     """
     after = "00000000-0000-0000-0000-000000000000"
     while True:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_IN_ORDER)
+        with connection.cursor() as cursor:
             cursor.execute(_PAGE, [queue_id, after, PAGE])
+            cursor.nextset()
             text, count, last = cursor.fetchone()
         if count:
             yield text

@@ -33,6 +33,20 @@ AudienceKind = Broadcast.AudienceKind
 TRIES: Final = 3  # of a transaction that PostgreSQL broke off to end a deadlock
 RETRY_AFTER: Final = 5  # seconds, until a lost database is likely to be back
 
+# What is known of a broadcast once its audience is classified.
+_COUNTED: Final = (
+    "audience",
+    "messages_total",
+    "queued",
+    "skipped_total",
+    "skipped_by_reason",
+    "credits",
+    "fingerprint",
+    "status",
+    "paused_because",
+    "finished_at",
+)
+
 # Accepting a million contacts takes longer than any other statement may; sorting them, more memory.
 _SETTINGS: Final = "SET LOCAL statement_timeout = '300s'; SET LOCAL work_mem = '64MB'"
 
@@ -235,7 +249,7 @@ def _write(request: _Request) -> Broadcast:
     broadcast.credits = classified.credits
     broadcast.fingerprint = classified.fingerprint
     _set_status(broadcast, order, classified)
-    broadcast.save()
+    broadcast.save(update_fields=_COUNTED)
     audit.record(
         act="broadcast.accepted",
         subject=broadcast,

@@ -5,32 +5,38 @@ request that carries it starts; what is marked and has no result is UNKNOWN and 
 is not marked provably never left.
 """
 
-import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from math import ceil
+from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
-import aiohttp
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 
 from messaging import breaker, journeys, leases, locks, providers, recording, routing
+from messaging.air import Air, Flight
+from messaging.breaker import State
 from messaging.failpoints import failpoint
-from messaging.leases import Claimed, Lease
+from messaging.journeys import Journey
+from messaging.leases import Claimed, Lease, Marked
 from messaging.models import Broadcast
 from messaging.providers import signing
-from messaging.providers.base import Batch, Kind, Outgoing, Provider, http_session
-from messaging.providers.results import Misconfigured, Result, Unavailable
+from messaging.providers.base import Batch, Kind, Outgoing
+from messaging.providers.results import Accepted, Misconfigured, Unavailable
 from messaging.routing import Turn
 from messaging.timings import TIMINGS
 
 log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+
 CLAIM: Final = 100  # messages of one claim: what a crash before the mark puts back
 MOST_BROKEN_DRAINS: Final = 20
+_SLOW: Final = 0.03  # seconds of a flight from which on the database waits for the carrier
 
 # What a suspended organization accepted is canceled: nothing of it begins any more.
 _BEGIN: Final = """
@@ -58,8 +64,13 @@ class _Lane:
     segments: int
     known_providers: set[str]  # of this broadcast, so far
     queued: int  # when it began
+    turn: Turn = field(init=False)  # whose the claimed messages are
+    claimed: list[Claimed] = field(default_factory=list)  # and not marked
+    states: dict[str, State] = field(default_factory=dict)  # of credentials, as last heard
     has_nothing_for: set[str] = field(default_factory=set)
     leaves_alone: set[str] = field(default_factory=set)  # what could not take a message just now
+    parts: int = 2  # of a window, that leave and land by themselves
+    patience: float = TIMINGS.record_retry  # of a record, while the database is away
 
     @property
     def queue_id(self) -> UUID:
@@ -131,20 +142,28 @@ def _end(queue_id: UUID) -> None:
 
 
 def _work(lane: _Lane) -> bool:
+    """Claim, launch, and record what has landed, in turn, until the time is over or nothing is due."""
     deadline = time.monotonic() + TIMINGS.drain
-    with asyncio.Runner() as runner:
-        sessions = _Sessions()
+    with Air() as air:
         try:
             while (left := deadline - time.monotonic()) > 0:
+                _land(lane, air)
+                if lane.claimed:
+                    if not _launch(lane, air):
+                        air.wait()
+                    continue
+                # Whoever has requests under way does not wait for tokens: their answers come first.
                 turn = routing.choose(
                     kind=lane.kind,
                     most=min(CLAIM, lane.queued),
-                    patience=left,
+                    patience=0 if air.flights else left,
                     without=lane.has_nothing_for | lane.leaves_alone,
                 )
                 if isinstance(turn, Turn):
                     if not _waited_in_vain(turn):
-                        _take_turn(lane, turn, deadline, runner, sessions)
+                        _claim(lane, turn)
+                elif air.flights:
+                    air.wait()
                 elif turn.wait < TIMINGS.wake_again:
                     time.sleep(min(turn.wait, left))
                 else:
@@ -152,7 +171,11 @@ def _work(lane: _Lane) -> bool:
                     _tell_what_nobody_carries(lane)
                     return False
         finally:
-            runner.run(sessions.close())
+            # Whatever ended it: what did not leave is free for others, what left is recorded.
+            _put_back(lane)
+            while air.flights:
+                air.wait()
+                _land(lane, air)
     return True
 
 
@@ -168,45 +191,63 @@ def _waited_in_vain(turn: Turn) -> bool:
     return True
 
 
-def _take_turn(
-    lane: _Lane, turn: Turn, deadline: float, runner: asyncio.Runner, sessions: "_Sessions"
-) -> None:
-    """Claim what a provider takes now and hand it over."""
+def _claim(lane: _Lane, turn: Turn) -> None:
+    """Claim what a provider takes next. Nothing of it has left when this process dies."""
     provider = turn.provider
-    claimed = leases.claim(lane.lease, most=turn.tokens, countries=provider.countries)
-    if len(claimed) < turn.tokens:
+    lane.turn, lane.states = turn, turn.states
+    try:
+        lane.claimed = leases.claim(lane.lease, most=turn.tokens, countries=provider.countries)
+    except Error:
+        turn.give_back(turn.tokens)
+        raise
+    if len(lane.claimed) < turn.tokens:
         lane.has_nothing_for.add(provider.name)
-        turn.give_back(turn.tokens - len(claimed))
-    if not claimed:
-        return
-    failpoint("worker.after_claim", lane.text)
-    # Windows of the requests that may run at once: what one crash can leave of unknown outcome.
-    window = provider.concurrency * provider.max_batch
-    for start in range(0, len(claimed), window):
-        if start and (time.monotonic() >= deadline or provider.name in lane.leaves_alone):
-            rest = [message.id for message in claimed[start:]]
-            leases.put_back(lane.lease, rest)
-            turn.give_back(len(rest))
-            break
-        _hand_over(lane, turn, claimed[start : start + window], runner, sessions)
+        turn.give_back(turn.tokens - len(lane.claimed))
+    if lane.claimed:
+        failpoint("worker.after_claim", lane.text)
 
 
-def _hand_over(
-    lane: _Lane,
-    turn: Turn,
-    window: Sequence[Claimed],
-    runner: asyncio.Runner,
-    sessions: "_Sessions",
-) -> None:
-    """Mark a window, send what is marked, and record what became of it."""
-    provider = turn.provider
-    marked = leases.mark(
-        lane.lease,
-        [message.id for message in window],
-        provider=provider.name,
-        is_new_provider=provider.name not in lane.known_providers,
-    )
-    turn.give_back(len(window) - len(marked))
+def _launch(lane: _Lane, air: Air) -> bool:
+    """Mark what there is room for and let it leave; return whether there was room."""
+    leaving = _leaving(lane, under_way=air.requests)
+    if leaving:
+        _depart(lane, air, leaving, leases.mark(lane.lease, **_mark(lane, leaving)))
+    return bool(leaving)
+
+
+def _leaving(lane: _Lane, *, under_way: int) -> list[Claimed]:
+    """Return the claimed messages that may leave beside so many requests.
+
+    Together they are never more than the provider's `concurrency`: what one crash can leave of unknown
+    outcome. Nor are they crumbs of a part, which would cost the database as much as a whole one.
+    """
+    provider = lane.turn.provider
+    free = provider.concurrency - under_way
+    if free < min(_part(lane), ceil(len(lane.claimed) / provider.max_batch)):
+        return []
+    return lane.claimed[: free * provider.max_batch]
+
+
+def _part(lane: _Lane) -> int:
+    """Return how many requests fly together: while one part is settled the others are under way."""
+    return ceil(lane.turn.provider.concurrency / lane.parts)
+
+
+def _mark(lane: _Lane, leaving: Sequence[Claimed]) -> dict[str, Any]:
+    """Return what the mark of these messages wants to know."""
+    name = lane.turn.provider.name
+    return {
+        "ids": [message.id for message in leaving],
+        "provider": name,
+        "is_new_provider": name not in lane.known_providers,
+    }
+
+
+def _depart(lane: _Lane, air: Air, leaving: Sequence[Claimed], marked: Marked) -> None:
+    """Let what is marked leave, part by part."""
+    turn, provider = lane.turn, lane.turn.provider
+    del lane.claimed[: len(leaving)]
+    turn.give_back(len(leaving) - len(marked))
     if not marked:
         return
     lane.known_providers.add(provider.name)
@@ -218,54 +259,132 @@ def _hand_over(
             callback_url=signing.callback_url(provider.slug, message.id),
             again_at=marked[message.id],
         )
-        for message in window
+        for message in leaving
         if message.id in marked
     ]
-    answers = runner.run(_call(lane, provider, outgoing, sessions))
+    batches = [
+        Batch(messages=some, text=lane.text, kind=lane.kind)
+        for some in _parts(outgoing, provider.max_batch)
+    ]
+    for some in _parts(batches, _part(lane)):
+        air.launch(turn, some)
+
+
+def _land(lane: _Lane, air: Air) -> None:
+    """Record what became of the messages whose answers are there."""
+    landed = air.landed()
+    if not landed:
+        return
     failpoint("worker.after_http_ok", lane.text)
-    turn.states[provider.name] = breaker.note(
-        name=provider.name, answers=answers, state=turn.state, is_probe=turn.is_probe
-    )
-    results = {message_id: result for answer in answers for message_id, result in answer.items()}
-    elsewhere = _look_elsewhere(lane, turn, results)
-    recording.record(
-        queue_id=lane.queue_id,
-        token=lane.lease.token,
-        provider=provider.name,
-        results=results,
-        segments=lane.segments,
-        elsewhere=elsewhere,
-    )
+    for flight in landed:
+        if not flight.is_judged:
+            flight.is_judged = True  # once: should this fail, the answers are recorded all the same
+            _judge(lane, flight)
+    together = defaultdict(list)
+    for flight in landed:
+        together[flight.turn.provider.name, flight.elsewhere].append(flight)
+    for flights in together.values():
+        _record(lane, air, flights)
     failpoint("worker.after_record", lane.text)
 
 
-def _look_elsewhere(
-    lane: _Lane, turn: Turn, results: Mapping[UUID, Result]
-) -> frozenset[str] | None:
-    """Return the countries whose unsent messages another provider may take at once; None is all of them.
+def _judge(lane: _Lane, flight: Flight) -> None:
+    """Learn from a flight how its provider is doing, and who else may take what was not sent.
 
     What could not take a message is left alone for the rest of the drain where another one can, and
     where nothing got through to it: so a message that nobody can take tries each but once in a drain.
     """
-    provider = turn.provider
-    unsent = [r for r in results.values() if isinstance(r, Unavailable | Misconfigured)]
+    turn, provider = flight.turn, flight.turn.provider
+    answers = flight.answers.result()
+    lane.parts = 3 if flight.seconds > _SLOW else 2  # finer while the database has the time
+    state = lane.states[provider.name] = breaker.note(
+        name=provider.name,
+        answers=answers,
+        state=lane.states.get(provider.name, breaker.WELL),
+        is_probe=turn.is_probe,
+    )
+    results = [result for answer in answers for result in answer.values()]
+    unsent = [r for r in results if isinstance(r, Unavailable | Misconfigured)]
     busy = [r for r in unsent if isinstance(r, Unavailable) and r.gives_attempt_back]
-    if turn.state.is_open or (len(unsent) == len(results) and not busy):
+    if state.is_open or (len(unsent) == len(results) and not busy):
         lane.leaves_alone.add(provider.name)
+    if unsent:
+        flight.elsewhere = routing.elsewhere(
+            kind=lane.kind, states=lane.states, without=lane.leaves_alone | {provider.name}
+        )
+    if flight.elsewhere != frozenset():
+        lane.leaves_alone.add(provider.name)
+        lane.has_nothing_for.clear()
+    is_next = bool(lane.claimed) and lane.turn.provider.name == provider.name
+    if is_next and (busy or provider.name in lane.leaves_alone):
+        _put_back(lane)
     if busy:
         # What was asked to wait longer does so by its own row; a credential is tried again before.
         longest = max(recording.retry_after(result) for result in busy)
         routing.bucket(provider).hold(
             min(max(longest, TIMINGS.retry_after_least), TIMINGS.breaker_open)
         )
-    if not unsent:
-        return frozenset()
-    elsewhere = routing.elsewhere(
-        kind=lane.kind, states=turn.states, without=lane.leaves_alone | {provider.name}
-    )
-    if elsewhere != frozenset():
-        lane.leaves_alone.add(provider.name)
-    return elsewhere
+
+
+def _record(lane: _Lane, air: Air, flights: Sequence[Flight]) -> None:
+    """Write down what became of the messages of flights to one provider, and let them go.
+
+    Where all were taken, what leaves next is marked in the same transaction. Otherwise it waits for the
+    next one: these results may have paused the broadcast.
+    """
+    provider = flights[0].turn.provider
+    results = {
+        message_id: result
+        for flight in flights
+        for answer in flight.answers.result()
+        for message_id, result in answer.items()
+    }
+    leaving: list[Claimed] = []
+    if (
+        lane.claimed
+        and lane.turn.provider is provider
+        and all(isinstance(r, Accepted) for r in results.values())
+    ):
+        under_way = air.requests - sum(flight.requests for flight in flights)
+        leaving = _leaving(lane, under_way=under_way)
+
+    def mark(journey: Journey) -> Marked:
+        return leases.mark_within(journey, lane.lease, **_mark(lane, leaving))
+
+    # After a failure nobody waits for the database again: what lands later has waited as long.
+    patience, lane.patience = lane.patience, 0.0
+    try:
+        marked = recording.record(
+            queue_id=lane.queue_id,
+            token=lane.lease.token,
+            provider=provider.name,
+            results=results,
+            segments=lane.segments,
+            elsewhere=flights[0].elsewhere,
+            patience=patience,
+            also=mark if leaving else None,
+        )
+    except Error:
+        air.let_go(flights)
+        raise
+    lane.patience = patience
+    air.let_go(flights)
+    if marked is not None:
+        _depart(lane, air, leaving, marked)
+
+
+def _put_back(lane: _Lane) -> None:
+    """Put back what is claimed and not marked."""
+    if not lane.claimed:
+        return
+    claimed, lane.claimed = lane.claimed, []
+    try:
+        lane.turn.give_back(len(claimed))
+        leases.put_back(lane.lease, [message.id for message in claimed])
+    except Error:
+        # The database is away: what is claimed comes back by its lease.
+        log.warning("claim_not_put_back", extra={"broadcast": str(lane.queue_id)})
+        connection.close()
 
 
 def _tell_what_nobody_carries(lane: _Lane) -> None:
@@ -284,34 +403,6 @@ def _tell_what_nobody_carries(lane: _Lane) -> None:
         )
 
 
-class _Sessions:
-    """One HTTP session a provider, for the time of a drain."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, aiohttp.ClientSession] = {}
-
-    def of(self, provider: Provider) -> aiohttp.ClientSession:
-        """Return the session; the first call must come from inside the event loop."""
-        if provider.name not in self._open:
-            self._open[provider.name] = http_session(
-                concurrency=provider.concurrency, connect=TIMINGS.connect, read=TIMINGS.read
-            )
-        return self._open[provider.name]
-
-    async def close(self) -> None:
-        for session in self._open.values():
-            await session.close()
-
-
-async def _call(
-    lane: _Lane, provider: Provider, messages: Sequence[Outgoing], sessions: _Sessions
-) -> list[dict[UUID, Result]]:
-    """Return what became of the messages of each request. No transaction is open while this runs."""
-    http = sessions.of(provider)
-    size = provider.max_batch
-    batches = [
-        Batch(messages=messages[start : start + size], text=lane.text, kind=lane.kind)
-        for start in range(0, len(messages), size)
-    ]
-    answers = await asyncio.gather(*(provider.send(batch, http) for batch in batches))
-    return [dict(answer) for answer in answers]
+def _parts(things: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(things), size):
+        yield things[start : start + size]

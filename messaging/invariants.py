@@ -171,9 +171,10 @@ EVERY: Final = [
         sql=f"""
             SELECT format('message %%s', m.id)
             FROM messaging_message m
-            JOIN messaging_broadcast b ON b.id = m.broadcast_id
+            LEFT JOIN messaging_broadcast b ON b.id = m.broadcast_id
             LEFT JOIN contacts_contact c ON c.id = m.contact_id
-            WHERE (m.organization_id <> b.organization_id OR c.organization_id <> b.organization_id)
+            WHERE (b.id IS NULL OR m.organization_id <> b.organization_id
+                OR c.organization_id <> b.organization_id)
               AND {_OF.format("m.organization_id")}
             ORDER BY m.id
         """,

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from messaging import journeys
@@ -78,6 +78,9 @@ _NOT_WANTED: Final = {
     Message.ErrorCode.CONTACT_DELETED: _DELETED,
 }
 
+# What may be sent now; with the moment of the mark, where it is not a message's first.
+Marked: TypeAlias = dict[UUID, datetime | None]
+
 _PUT_BACK_UNMARKED: Final = f"""
 UPDATE messaging_message m SET status = 'QUEUED', lease_token = NULL, lease_until = NULL
 WHERE {_OURS_UNMARKED}"""
@@ -122,32 +125,36 @@ def claim(lease: Lease, *, most: int, countries: Collection[str] = ()) -> list[C
     return sorted(claimed, key=lambda message: message.id)
 
 
-def mark(
-    lease: Lease, ids: list[UUID], *, provider: str, is_new_provider: bool = True
-) -> dict[UUID, datetime | None]:
+def mark(lease: Lease, ids: list[UUID], *, provider: str, is_new_provider: bool = True) -> Marked:
     """Return the messages that may be sent now, to this provider; their mark is committed.
 
-    With the moment of the mark, where it is not a message's first. What must not be sent any more has
-    ended, and what only has to wait is put back.
+    What must not be sent any more has ended, and what only has to wait is put back.
     """
-    ours: dict[str, Any] = {"ids": ids, "token": lease.token}
     with journeys.of_broadcast(lease.queue_id, lease=lease.token) as journey:
         if journey is None:
             return {}
-        journey.cursor.execute(
-            _MARK,
-            {
-                **ours,
-                "provider": provider,
-                "validity": TIMINGS.validity,
-                "margin": TIMINGS.margin,
-            },
-        )
-        marked = dict(journey.cursor.fetchall())
-        if marked and is_new_provider:
-            journey.provider = provider
-        if len(marked) < len(ids):
-            _settle_unmarked(journey, ours)
+        return mark_within(journey, lease, ids, provider=provider, is_new_provider=is_new_provider)
+
+
+def mark_within(
+    journey: Journey, lease: Lease, ids: list[UUID], *, provider: str, is_new_provider: bool
+) -> Marked:
+    """Mark as part of a journey. Nothing may be sent before that is committed."""
+    ours: dict[str, Any] = {"ids": ids, "token": lease.token}
+    journey.cursor.execute(
+        _MARK,
+        {
+            **ours,
+            "provider": provider,
+            "validity": TIMINGS.validity,
+            "margin": TIMINGS.margin,
+        },
+    )
+    marked = dict(journey.cursor.fetchall())
+    if marked and is_new_provider:
+        journey.provider = provider
+    if len(marked) < len(ids):
+        _settle_unmarked(journey, ours)
     return marked
 
 

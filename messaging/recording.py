@@ -4,9 +4,9 @@ import json
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
@@ -24,6 +24,8 @@ from messaging.providers.results import (
     Unclear,
 )
 from messaging.timings import TIMINGS
+
+_T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
@@ -102,28 +104,33 @@ def record(
     results: Mapping[UUID, Result],
     segments: int | None = None,
     elsewhere: frozenset[str] | None = frozenset(),
-) -> None:
+    patience: float = TIMINGS.record_retry,
+    also: Callable[[Journey], _T] | None = None,
+) -> _T | None:
     """Move the messages of a window by their results; counters and credits move with them.
 
     All or nothing, and only rows that still belong to this lease. While PostgreSQL is away it is tried
-    again for 40 s; after that reports and look-ups own the rows, which the sweep makes UNKNOWN.
+    again for `patience` seconds; after that reports and look-ups own the rows, which the sweep makes UNKNOWN.
     `segments` is what each was charged for; `elsewhere` the countries that another provider carries now
-    (None: all), where what was not sent goes at once.
+    (None: all), where what was not sent goes at once. `also` is done in the same transaction, and what it
+    returned is returned once that is committed; nothing where messages had to be recorded one by one.
 
     Raises: DatabaseError when PostgreSQL stayed away.
     """
     window = _Window(queue_id, token, provider, segments, elsewhere)
-    until = time.monotonic() + TIMINGS.record_retry
-    write = _record
+    until = time.monotonic() + patience
+    is_one_by_one = False
     while True:
         try:
-            write(window, results)
+            if not is_one_by_one:
+                return _record(window, results, also=also)
+            _record_one_by_one(window, results)
         except (IntegrityError, DataError):
             # An id of the provider's that another message has already, or a value PostgreSQL refuses:
             # one bad row must not leave the others, which are marked, without their result.
-            if write is _record_one_by_one:
+            if is_one_by_one:
                 raise
-            write = _record_one_by_one
+            is_one_by_one = True
         except (OperationalError, InterfaceError) as error:
             connection.close()
             if time.monotonic() >= until:
@@ -142,10 +149,15 @@ def record(
                 raise
             time.sleep(random.uniform(0.25, 0.5))  # noqa: S311 - spreads the workers' tries
         else:
-            return
+            return None
 
 
-def _record(window: _Window, results: Mapping[UUID, Result]) -> None:
+def _record(
+    window: _Window,
+    results: Mapping[UUID, Result],
+    *,
+    also: Callable[[Journey], _T] | None = None,
+) -> _T | None:
     accepted = {id_: r for id_, r in results.items() if isinstance(r, Accepted)}
     refused = {id_: r for id_, r in results.items() if isinstance(r, Refused)}
     unsent = {id_: r for id_, r in results.items() if isinstance(r, Unavailable | Misconfigured)}
@@ -164,7 +176,7 @@ def _record(window: _Window, results: Mapping[UUID, Result]) -> None:
     ours = {"token": window.token, "provider": window.provider}
     with journeys.of_broadcast(window.queue_id, lease=window.token) as journey:
         if journey is None:
-            return
+            return None
         journey.provider = window.provider
         if accepted:
             _record_accepted(journey, ours, accepted, window)
@@ -174,7 +186,9 @@ def _record(window: _Window, results: Mapping[UUID, Result]) -> None:
             _record_unsent(journey, ours, unsent, window, account_works=bool(accepted))
         if unclear:
             _record_unclear(journey, ours, unclear)
+        done = also(journey) if also else None
         failpoint("worker.mid_record", window.queue_id)
+    return done
 
 
 def _columns(

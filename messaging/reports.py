@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from itertools import chain
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from django.db import connection
@@ -15,6 +16,7 @@ from django.db import connection
 from billing import ledger
 from messaging import journeys
 from messaging.failpoints import failpoint
+from messaging.gathering import Gathering
 from messaging.journeys import Charge, Journey, Status
 from messaging.models import DeliveryReport, Message, MessageEvent
 from messaging.providers import references
@@ -51,13 +53,13 @@ _AGREES: Final[Mapping[str, frozenset[str]]] = {
 _GOOD: Final = frozenset({Status.SENT, Status.DELIVERED})
 _BAD: Final = frozenset({Status.UNDELIVERED, Status.FAILED})
 
-# One parameter for all of them: this runs once a report, hundreds of times a second.
+# One parameter for all of them: this runs hundreds of times a second.
 _KEEP: Final = """
 INSERT INTO messaging_deliveryreport
   (provider, looked_up, message_id, provider_message_id, status, code, reason, opts_out, raw, outcome)
-SELECT %s, %s, r.*, ''
-FROM jsonb_to_recordset(%s) AS r(message_id uuid, provider_message_id text, status text, code text,
-  reason text, opts_out bool, raw jsonb)
+SELECT r.*, ''
+FROM jsonb_to_recordset(%s) AS r(provider text, looked_up bool, message_id uuid,
+  provider_message_id text, status text, code text, reason text, opts_out bool, raw jsonb)
 """
 
 # Only who was handed a message is believed about it, also where our own signed id names it: of two
@@ -173,6 +175,9 @@ class _Open:
         return self.waits_again and (Status.QUEUED, self.status) in FORWARD
 
 
+# A report as `_KEEP` reads it.
+_Row: TypeAlias = dict[str, Any]
+
 # A report, the message it was found to be about, and what came of it.
 _Settled = tuple[UUID, UUID | None, Outcome]
 
@@ -182,8 +187,10 @@ def keep(*, provider: str, reports: Sequence[Report], looked_up: bool = False) -
 
     Once this returns, the carrier may be told "received". `looked_up` are answers to our own questions.
     """
-    rows = [
+    rows: list[_Row] = [
         {
+            "provider": provider,
+            "looked_up": looked_up,
             "message_id": report.message_id and report.message_id.hex,
             "provider_message_id": report.provider_message_id[:128],
             "status": report.status,
@@ -194,9 +201,20 @@ def keep(*, provider: str, reports: Sequence[Report], looked_up: bool = False) -
         }
         for report in reports
     ]
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(_KEEP, [provider, looked_up, json.dumps(rows)])
+    if not rows:
+        return
+    if connection.in_atomic_block:  # kept when the caller commits: no other thread's report may be
+        _insert([rows])
+    else:
+        _gathering.add(rows)
+
+
+def _insert(gathered: Sequence[list[_Row]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP, [json.dumps(list(chain.from_iterable(gathered)))])
+
+
+_gathering: Final = Gathering(_insert)  # the threads of a web process
 
 
 def apply() -> bool:

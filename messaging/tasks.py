@@ -1,6 +1,7 @@
 """Celery's part: call one verb, publish what follows. Losing or doubling any of these costs nothing."""
 
 import logging
+import threading
 import time
 from contextlib import suppress
 from functools import cached_property
@@ -193,7 +194,7 @@ def send_canary(queue: str) -> None:
 
 
 def wake_reports() -> None:
-    """Have the inbox applied soon; called for each report that came in, published now and then."""
+    """Have the inbox applied within half a second; called for each report that came in."""
     _reports_wake.request()
 
 
@@ -204,15 +205,36 @@ def _try_publishing(task: Task[Any, Any], *args: object) -> None:
 
 
 class _ReportsWake:
-    """At most one wake-up of the inbox a process and interval: a thousand reports need one task."""
+    """One wake-up of the inbox a process and interval, for a thousand reports as for one.
+
+    The first is published at once; all that come within the interval have one at its end.
+    """
 
     INTERVAL = 0.5  # seconds
-    last = 0.0
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rests_until = -inf
+        self._is_asked_again = False
 
     def request(self) -> None:
-        if time.monotonic() - self.last >= self.INTERVAL:
-            self.last = time.monotonic()
-            _try_publishing(apply_reports)
+        with self._lock:
+            wait = self._rests_until - time.monotonic()
+            if wait > 0:
+                if not self._is_asked_again:
+                    self._is_asked_again = True
+                    later = threading.Timer(wait, self._publish)
+                    later.daemon = True  # a process that ends leaves it to the dispatcher
+                    later.start()
+                return
+            self._rests_until = time.monotonic() + self.INTERVAL
+        _try_publishing(apply_reports)
+
+    def _publish(self) -> None:
+        with self._lock:
+            self._is_asked_again = False
+            self._rests_until = time.monotonic() + self.INTERVAL
+        _try_publishing(apply_reports)
 
 
 _reports_wake = _ReportsWake()

@@ -60,7 +60,7 @@ class Message(Row):
         Organization,
         on_delete=models.PROTECT,
         db_index=False,
-        db_constraint=False,  # the broadcast's is checked; one check a row is enough
+        db_constraint=False,  # that it is the broadcast's is one of `audit_ledger`'s invariants
         related_name="+",
         verbose_name=_("organization"),
     )
@@ -68,6 +68,7 @@ class Message(Row):
         Broadcast,
         on_delete=models.PROTECT,
         db_index=False,
+        db_constraint=False,  # triggers see to it: once a statement, where a key's check is once a row
         related_name="messages",
         verbose_name=_("broadcast"),
     )

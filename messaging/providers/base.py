@@ -318,8 +318,9 @@ class HTTPProvider(Provider):
                 pass  # an error page is no JSON; its status still tells something
             except Exception as error:  # noqa: BLE001 - the request was sent, so this is not known
                 self._log_defect("provider_answer_not_parsed", error)
-        otherwise = self.by_status(reply.status)
-        results = {**_for_all(batch, otherwise), **found}
+        results = dict(found)
+        if untold := [m for m in batch.messages if m.id not in results]:
+            results |= dict.fromkeys((m.id for m in untold), self.by_status(reply.status))
         if (asked := wire.retry_after(reply.headers)) is not None:
             # What the carrier asks for today goes before what our table says in general.
             results = {

@@ -1,6 +1,5 @@
 """One HTTP request to a carrier: sent once, never followed elsewhere, its reply bounded."""
 
-import asyncio
 import json
 import re
 import ssl
@@ -106,10 +105,6 @@ async def exchange(http: aiohttp.ClientSession, request: Request) -> Reply:
 
     Raises: NeverSent when it provably did not leave; ReplyLost when nobody knows.
     """
-    # The loop stands still while the database works. Two turns let it notice the connections that
-    # the carrier closed meanwhile, before one of them is taken from the pool.
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
     try:
         async with http.request(
             request.method,
@@ -137,6 +132,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     Both forms of RFC 9110 10.2.3 are understood: seconds and an HTTP date.
     """
     value = headers.get("Retry-After", "").strip()
+    if not value:  # nearly always, and a date is dear to look for
+        return None
     if re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", value):
         return max(0.0, float(value))
     try:

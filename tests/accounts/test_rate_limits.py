@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from accounts import rate_limits
 from accounts.rate_limits import Limit
+from tests.faults.harness.waiting import until
 
 pytestmark = pytest.mark.usefixtures("fresh_rate_limits")
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("fresh_rate_limits")
 def store(request: pytest.FixtureRequest, settings: Any) -> str:
     """Count in both places: what follows must hold for either."""
     if request.param == "this process":
-        use_redis_at(settings, f"redis://127.0.0.1:{closed_port()}/0")
+        use_redis_at(settings, "redis://127.0.0.1:1/0")
     return str(request.param)
 
 
@@ -34,27 +35,25 @@ def use_redis_at(settings: Any, location: str) -> None:
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": location}}
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
-def silent_server() -> Iterator[int]:
-    """A port that accepts and never answers."""
+def silent_server() -> Iterator[socket.socket]:
+    """One that lets whoever calls wait, and never answers."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(50)
-        yield int(server.getsockname()[1])
+        server.settimeout(0)
+        yield server
 
 
 def test_it_grants_up_to_the_limit_and_no_more(store: str) -> None:
+    began = time.monotonic()
+
     taken = [rate_limits.take("a", limit=Limit(3, 60)) for _time in range(5)]
 
+    passed = time.monotonic() - began
     assert [one.granted for one in taken] == [1, 1, 1, 0, 0]
     assert [one.remaining for one in taken] == [2, 1, 0, 0, 0]
-    assert all(59 <= one.resets_in <= 60 for one in taken)
+    assert all(59 - passed <= one.resets_in <= 60 for one in taken)
 
 
 def test_it_grants_a_part_of_what_is_asked(store: str) -> None:
@@ -72,12 +71,13 @@ def test_each_key_has_its_own_window(store: str) -> None:
 
 
 def test_the_window_ends(store: str) -> None:
+    began = time.monotonic()
     rate_limits.take("a", limit=Limit(1, 1))
-    assert rate_limits.take("a", limit=Limit(1, 1)).granted == 0
+    soon = rate_limits.take("a", limit=Limit(1, 1))
+    passed = time.monotonic() - began
 
-    time.sleep(1.1)
-
-    assert rate_limits.take("a", limit=Limit(1, 1)).granted == 1
+    assert soon.granted == 0 or passed >= 1
+    until(lambda: rate_limits.take("a", limit=Limit(1, 1)).granted == 1, 60)
 
 
 def test_what_is_given_back_can_be_taken_again(store: str) -> None:
@@ -114,9 +114,10 @@ def test_a_window_without_an_end_gets_one() -> None:
 
 
 def test_a_redis_that_does_not_answer_costs_one_second_once(
-    settings: Any, silent_server: int
+    settings: Any, silent_server: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use_redis_at(settings, f"redis://127.0.0.1:{silent_server}/0")
+    monkeypatch.setattr(rate_limits, "_LOCAL_FOR", 3_600)  # however slow the machine
+    use_redis_at(settings, f"redis://127.0.0.1:{silent_server.getsockname()[1]}/0")
 
     started = time.monotonic()
     first = rate_limits.take("a", limit=Limit(2, 60))
@@ -124,19 +125,21 @@ def test_a_redis_that_does_not_answer_costs_one_second_once(
     rest = [rate_limits.take("a", limit=Limit(2, 60)).granted for _time in range(20)]
 
     assert first.granted == 1
-    assert waited < 2.5
-    assert time.monotonic() - started - waited < 0.5
+    assert waited < 30  # a good machine needs one; without a limit it would be for ever
     assert sum(rest) == 1
+    silent_server.accept()[0].close()
+    with pytest.raises(BlockingIOError):  # nobody asked a second time
+        silent_server.accept()
 
 
 def test_redis_is_tried_again_after_a_while(settings: Any) -> None:
     working = settings.CACHES["default"]["LOCATION"]
     use_redis_at(settings, working)
-    rate_limits._outages[working] = time.monotonic() + 0.2
+    rate_limits._outages[working] = time.monotonic() + 3_600
     rate_limits.take("a", limit=Limit(5, 60))
     assert redis().get("rate:a") is None
 
-    time.sleep(0.3)
+    rate_limits._outages[working] = time.monotonic()
     rate_limits.take("a", limit=Limit(5, 60))
 
     assert redis().get("rate:a") == b"1"

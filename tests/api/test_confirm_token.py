@@ -23,6 +23,7 @@ from tests.api.doors import DOORS, read
 from tests.api.refusals import nothing_happens, told
 from tests.messaging.factories import contacts_in_order, grant
 from tests.people import ClientOf
+from tests.races import patient
 
 pytestmark = pytest.mark.django_db
 
@@ -339,6 +340,7 @@ def test_of_many_uses_at_once_one_is_carried_out(client_of: ClientOf, ana: Membe
 
     def post() -> None:
         own = client_of(ana)
+        patient()
         start.wait()
         try:
             answer = doors.post(own, "all", body)

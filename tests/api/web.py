@@ -15,6 +15,7 @@ from urllib.parse import quote
 from django.db import connection
 
 from config import parts
+from tests.ports import free_port
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -52,7 +53,7 @@ class Web:
 
     def raw(self, request: bytes) -> bytes:
         """Return what the server answers to these very bytes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as link:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as link:
             link.sendall(request)
             answer = b""
             with contextlib.suppress(ConnectionResetError):
@@ -64,9 +65,7 @@ class Web:
 @contextlib.contextmanager
 def serving(log: Path, **environment: str) -> Iterator[Web]:
     """Run the web server as `manage.py up` starts it; its log goes to the file."""
-    with contextlib.closing(socket.socket()) as trial:
-        trial.bind(("127.0.0.1", 0))
-        port = trial.getsockname()[1]
+    port = free_port()
     command = parts.here(parts.web(bind=f"127.0.0.1:{port}"))
     given: Mapping[str, str] = {
         **os.environ,
@@ -82,11 +81,11 @@ def serving(log: Path, **environment: str) -> Iterator[Web]:
         yield web
     finally:
         process.terminate()
-        process.wait(timeout=40)
+        process.wait(timeout=90)
 
 
 def _wait_until_it_answers(web: Web, process: subprocess.Popen[bytes]) -> None:
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 120
     while time.monotonic() < limit and process.poll() is None:
         with contextlib.suppress(OSError):
             if web.raw(b"GET /healthz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1."):

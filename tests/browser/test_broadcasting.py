@@ -14,13 +14,13 @@ from tests.faults.harness.stack import Stack
 def test_a_broadcast_is_written_looked_at_confirmed_and_watched_to_its_end(
     stack: Stack, window: NewWindow
 ) -> None:
-    house = stack.house(contacts=300)
+    house = stack.house(contacts=800)  # twenty seconds, so that a slow machine sees some of it
     ana = window(house.ana)
     ana.open("index").locator("#send-to-all a").click()
     ana.one("#id_text").fill("The library stays open until nine tonight.")
-    expect(ana.one("[data-desk=credits]")).to_have_text("300")
+    expect(ana.one("[data-desk=credits]")).to_have_text("800")
     ana.look()
-    expect(ana.one("#facts-recipients")).to_have_text("300")
+    expect(ana.one("#facts-recipients")).to_have_text("800")
 
     ana.confirm()
 
@@ -28,7 +28,7 @@ def test_a_broadcast_is_written_looked_at_confirmed_and_watched_to_its_end(
     expect(live).to_have_attribute("data-percent", re.compile(r"^[1-9]\d?$"))
     ana.waits_for("COMPLETED")
     expect(live).to_have_attribute("data-percent", "100")
-    expect(ana.one("#count-delivered")).to_have_text("300")
+    expect(ana.one("#count-delivered")).to_have_text("800")
 
 
 def test_the_text_is_counted_and_what_costs_more_is_marked_as_one_types(

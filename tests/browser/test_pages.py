@@ -171,7 +171,7 @@ _SENTENCE: Final = re.compile(r"[a-z]{2,} [a-z]{2,}")
 def test_on_a_narrow_screen_a_broadcast_is_written_confirmed_and_stopped(
     stack: Stack, window: NewWindow
 ) -> None:
-    house = stack.house(contacts=500)
+    house = stack.house(contacts=1_000)
     ana = window(house.ana, viewport=NARROW, has_touch=True)
     ana.open("index")
 

@@ -87,7 +87,7 @@ def test_B93_a_reader_that_went_away_holds_nobody_up() -> None:
     os.close(here)
     os.close(there)
 
-    output, _ = process.communicate(b"\n", timeout=60)
+    output, _ = process.communicate(b"\n", timeout=240)
 
     assert (output, process.returncode) == (b"all said\ndone\n", 0)
 
@@ -99,7 +99,7 @@ def test_B93_a_full_disk_holds_nobody_up() -> None:
     with full.open("wb") as output:
         process = started(output.fileno())
 
-        told, _ = process.communicate(b"\n", timeout=60)
+        told, _ = process.communicate(b"\n", timeout=240)
 
     assert (told, process.returncode) == (b"all said\ndone\n", 0)
 
@@ -107,7 +107,7 @@ def test_B93_a_full_disk_holds_nobody_up() -> None:
 def test_a_file_gets_every_line(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as output:
         process = started(output.fileno())
-        process.communicate(b"\n", timeout=60)
+        process.communicate(b"\n", timeout=240)
 
     lines = (tmp_path / "log").read_text().splitlines()
     assert len(lines) == 5_001

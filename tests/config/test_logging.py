@@ -285,11 +285,11 @@ HOSTILE: Final = {
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_no_text_makes_masking_slow(text: str) -> None:
     """A stranger chooses these: a refused Host header is logged."""
-    started = time.monotonic()
+    started = time.thread_time()  # the work itself, whatever else the machine does
 
     house.masked(text)
 
-    assert time.monotonic() - started < 0.25
+    assert time.thread_time() - started < 0.25
 
 
 BROKEN: Final[list[Callable[[], Any]]] = [

@@ -44,7 +44,7 @@ def run(*command: str, **changes: str) -> subprocess.CompletedProcess[str]:
         env=kept | production(**changes),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 
@@ -132,7 +132,7 @@ def test_a_demo_leaves_nothing_behind_even_where_it_cannot_begin(tmp_path: Path)
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
 

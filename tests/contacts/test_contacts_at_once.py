@@ -14,6 +14,7 @@ from accounts.roles import RoleMissing
 from contacts import directory, tags
 from contacts.models import Contact, Tag
 from tests.contacts.factories import ContactFactory, TagFactory
+from tests.races import patient
 
 THREADS = 8
 
@@ -24,8 +25,8 @@ def at_once(work: Callable[[int], object]) -> list[str]:
 
     def start(number: int) -> str:
         try:
-            connection.ensure_connection()
-            barrier.wait(30)
+            patient()
+            barrier.wait(60)
             work(number)
         except (directory.DuplicatePhone, tags.TagNameTaken) as error:
             return type(error).__name__

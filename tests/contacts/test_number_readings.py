@@ -212,13 +212,13 @@ def test_two_broadcasts_at_once_read_together_and_write_each_number_once() -> No
     start = Barrier(2)
 
     def one() -> None:
-        start.wait(timeout=10)
+        start.wait(timeout=60)
         ensure(nowhere, "CO")
         connection.close()
 
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(one), pool.submit(one)]:
-            done.result(timeout=30)
+            done.result(timeout=60)
 
     assert NumberReading.objects.count() == 40
 

@@ -165,13 +165,13 @@ def test_of_two_who_lift_it_at_once_one_is_recorded(acme: Organization, ana: Mem
     start = Barrier(2)
 
     def lift() -> None:
-        start.wait(timeout=10)
+        start.wait(timeout=60)
         suppressions.lift(suppression=Suppression(pk=suppression.pk, organization=acme), member=ana)
         connection.close()
 
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(lift), pool.submit(lift)]:
-            done.result(timeout=30)
+            done.result(timeout=60)
 
     assert acts() == ["suppression.lifted"]
 
@@ -181,13 +181,13 @@ def test_of_two_who_add_it_at_once_both_get_the_one_row(acme: Organization, ana:
     start = Barrier(2)
 
     def once() -> Suppression:
-        start.wait(timeout=10)
+        start.wait(timeout=60)
         suppression = add(acme, ana)
         connection.close()
         return suppression
 
     with ThreadPoolExecutor(2) as pool:
-        first, second = (done.result(timeout=30) for done in [pool.submit(once), pool.submit(once)])
+        first, second = (done.result(timeout=60) for done in [pool.submit(once), pool.submit(once)])
 
     assert first == second
     assert acts() == ["suppression.added"]

@@ -13,6 +13,7 @@ from tests.faults.harness.parts import Carrier
 from tests.faults.harness.stack import Stack
 from tests.faults.harness.waiting import until
 
+BREAKER_OPEN = 3.0  # seconds, at a tenth
 NAME = "twilio:AC00000000000000000000000000000000"  # the usual stack's only provider
 
 

@@ -225,7 +225,7 @@ def test_B15_a_twin_that_waits_less_hears_the_firsts_answer(stack: Stack) -> Non
             first = pool.submit(partial(house.client.send, "Hola", key="k"))
             wait()
             twin = pool.submit(partial(house.client.send, "Hola", key="k"))
-            until(lambda: _twin_waits(stack), 4, "the twin waits")
+            until(lambda: _twin_waits(stack), 60, "the twin waits")
         assert (first.result().status, twin.result().status) == (201, 201)
 
     assert is_repeated(twin.result())
@@ -296,7 +296,7 @@ def test_B17_what_is_no_key_is_400_on_the_wire(
 
 
 def test_B18_two_clicks_at_once_are_one_broadcast_where_the_guard_is_on(stack: Stack) -> None:
-    house = stack.house(contacts=5, repeat_guard_seconds=3)
+    house = stack.house(contacts=5, repeat_guard_seconds=60)
     sign_in(house)
 
     with ThreadPoolExecutor(2) as pool:
@@ -306,7 +306,12 @@ def test_B18_two_clicks_at_once_are_one_broadcast_where_the_guard_is_on(stack: S
         (201, None),
         (409, "4014"),
     ]
-    until(lambda: house.client.send("Hola").status == 201, 60, "after the window it is taken")
+    stack.sql(
+        "UPDATE messaging_idempotencykey SET created_at = created_at - interval '1 minute'"
+        " WHERE organization_id = %s",
+        house.organization.pk,
+    )
+    assert house.client.send("Hola").status == 201  # after the window it is taken
     ids = broadcasts_of(stack, house)
     assert len(ids) == 2
     for queue_id in ids:

@@ -192,7 +192,7 @@ def test_B23_web_processes_killed_meanwhile_leave_nothing_and_the_next_serve(sta
 def test_B23_a_web_process_that_hangs_is_replaced(stack: Stack, point: str) -> None:
     """Gunicorn's own timeout: whoever does not beat for so long is killed."""
     house = stack.house(contacts=20)
-    stack.web.restart(GUNICORN_CMD_ARGS="--timeout=4")
+    stack.web.restart(GUNICORN_CMD_ARGS="--timeout=10")
     until(stack.client().is_alive, 60, "the web serves")
     stack.web.arm(point, "stop")
 

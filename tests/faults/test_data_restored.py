@@ -56,7 +56,11 @@ def crashed(
     house.wait_until_delivered(ids["done"])
     ids["half"] = house.send("Segundo")
     until(lambda: house.statuses(ids["half"])["QUEUED"] < CONTACTS - 10, 60, "some are sent")
+    stack.worker.pause()  # however long the dump takes, it is made in the middle
+    stack.dispatcher.pause()
     dump(stack, tmp_path / "pregon.dump")
+    stack.worker.resume()
+    stack.dispatcher.resume()
     house.wait_until_delivered(ids["half"])
     ids["lost"] = house.send("Tercero")
     house.wait_until_delivered(ids["lost"])

@@ -17,6 +17,7 @@ from psycopg.pq import TransactionStatus
 from config.pulse import Pulse
 from tests.faults.harness.proxies import Proxies, Proxy
 from tests.faults.harness.waiting import until
+from tests.ports import free_port
 
 LIMIT = 60.0  # seconds
 
@@ -37,8 +38,7 @@ def pool(db: None) -> Iterator[int]:
     """The port of a pooler in front of it that has one connection to lend."""
     connection.ensure_connection()
     info = connection.connection.info
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     pooler = subprocess.Popen(
         [
             *(sys.executable, "-m", "tests.faults.harness.pooler"),

@@ -226,8 +226,12 @@ def test_everything_runs_again(stack):
 
 def test_the_log_of_a_part_begins_with_the_test(stack, tmp_path: Path):
     before = stack.worker.log()
+    first_line = stack.worker.log_file.read_text().partition("\n")[0]
 
     house = stack.house(contacts=1)
     house.wait_until_delivered(house.send("Hola"))
 
-    assert before == ""
+    assert first_line
+    assert (
+        first_line not in before
+    )  # of earlier tests; what it says by itself may come at any moment

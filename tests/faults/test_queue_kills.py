@@ -95,7 +95,7 @@ def test_B27_a_worker_killed_after_the_mark_leaves_one_window_unknown_until_repo
 
 
 @pytest.mark.parametrize("point", AFTER_THE_RECORD)
-def test_B27_a_worker_killed_after_the_record_has_lost_nothing(
+def test_B27_a_worker_killed_after_the_record_has_lost_nothing_that_had_landed(
     stack: Stack, without_reports: None, point: str
 ) -> None:
     house = stack.house(contacts=100)
@@ -105,7 +105,9 @@ def test_B27_a_worker_killed_after_the_record_has_lost_nothing(
 
     house.wait_until_sent(queue_id)
     assert stack.worker.has_hit(point)
-    assert given_up(stack, queue_id) == 0
+    # Beside what landed and is recorded, others are under way: all in all less than a window.
+    assert given_up(stack, queue_id) <= WINDOW
+    assert house.statuses(queue_id)["SENT"] >= 100 - WINDOW
 
 
 @pytest.mark.parametrize("point", ["worker.after_claim", "worker.after_mark"])

@@ -71,7 +71,7 @@ def test_B83_who_says_stop_between_claim_and_mark_gets_nothing_more(
 def test_B83_nobody_is_written_to_after_the_carrier_heard_that_the_stop_was_received(
     stack: Stack,
 ) -> None:
-    house, numbers = written_to(stack, 120)
+    house, numbers = written_to(stack, 240)
     with behaving(stack, {"delay": 0.5}):
         queue_id = house.send("Segunda")
         with ThreadPoolExecutor(4) as pool:
@@ -80,7 +80,7 @@ def test_B83_nobody_is_written_to_after_the_carrier_heard_that_the_stop_was_rece
                 assert writes(stack, **{"from": number}, text="STOP") == [204]
                 return number, stack.sql("SELECT clock_timestamp()")[0][0]
 
-            received = dict(pool.map(stop, reversed(numbers[60:])))
+            received = dict(pool.map(stop, reversed(numbers[180:])))
         house.wait_until_sent(queue_id)
 
     handed_over = dict(
@@ -93,7 +93,7 @@ def test_B83_nobody_is_written_to_after_the_carrier_heard_that_the_stop_was_rece
     too_late = {n for n in received if n in handed_over and handed_over[n] > received[n]}
     assert not too_late
     assert house.statuses(queue_id)["CANCELED"] > 0
-    assert opted_out(stack, house) == set(numbers[60:])
+    assert opted_out(stack, house) == set(numbers[180:])
     assert set(house.statuses(queue_id)) <= {"CANCELED", "SENT", "DELIVERED", "UNKNOWN"}
 
 

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from tests.faults.harness.basis import free_port
 from tests.faults.harness.rabbitmq import PROGRAM, rabbitmq
 from tests.faults.harness.stack import Stack
 from tests.faults.harness.waiting import until
+from tests.ports import free_port
 
 BROKERS = ["valkey", *(["rabbitmq"] if PROGRAM else [])]
 

@@ -145,7 +145,7 @@ def test_valkey_keeps_its_queue_and_wants_a_password(
     server = processes.start(replace(at_hand, argv=(at_hand.argv[0], *command[1:], *door)))
     try:
         stranger = redis.Redis(unix_socket_path=str(layout.valkey_socket))
-        for _ in range(100):
+        for _ in range(1_200):  # a minute
             try:
                 stranger.ping()
             except redis.AuthenticationError:

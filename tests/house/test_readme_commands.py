@@ -62,7 +62,7 @@ def typed(script: str, *, server: LiveServer, tools: Path) -> str:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert shell.returncode == 0, shell.stderr
     return shell.stdout

@@ -13,6 +13,7 @@ from contacts import number_readings
 from contacts.models import Contact, NumberReading
 from messaging import answers, audiences, broadcasts, classification, orders, tasks
 from messaging.models import Broadcast, Message, Skip
+from tests.races import patient
 
 pytestmark = pytest.mark.usefixtures("books_balance", "memory")
 
@@ -248,6 +249,7 @@ def test_a_balance_for_one_of_twenty_broadcasts_at_once_pays_for_one(acme, ana, 
     start = threading.Barrier(20)
 
     def post() -> None:
+        patient()
         start.wait()
         try:
             broadcasts.send(member=ana, audience=EVERYONE, text="Hola")
@@ -311,3 +313,15 @@ def test_nothing_is_woken_for_a_broadcast_that_rolled_back(acme, ana, contacts, 
 
     assert not woken
     assert nothing_was_written(acme)
+
+
+@pytest.mark.parametrize("phones", [["+573001234567", "0"], ["0"]], ids=["somebody", "nobody"])
+def test_what_it_returns_is_what_is_kept(acme, contacts, grant, send, phones):
+    grant(acme, 10)
+    contacts(*phones)
+
+    returned = vars(send())
+
+    kept = vars(Broadcast.objects.get(pk=returned["id"]))
+    fields = [field.attname for field in Broadcast._meta.concrete_fields]
+    assert {name: kept[name] for name in fields} == {name: returned[name] for name in fields}

@@ -223,7 +223,7 @@ def test_what_fails_while_the_unknown_is_resent_is_sent_once_more_once(
         assert at_once(report_one) == [False]
         unknown_is_taken.set()
         with connection.cursor() as cursor:
-            for _look in range(600):  # until the other waits for us, or is through
+            for _look in range(6_000):  # until the other waits for us, or is through
                 cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
                 if cursor.fetchone()[0] or Broadcast.objects.filter(resent="FAILED").exists():
                     return

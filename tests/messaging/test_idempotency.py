@@ -11,6 +11,7 @@ from accounts.models import Organization
 from billing import ledger
 from messaging import audiences, broadcasts, idempotency
 from messaging.models import Broadcast, IdempotencyKey
+from tests.races import patient
 
 pytestmark = pytest.mark.usefixtures("books_balance", "memory")
 
@@ -56,12 +57,14 @@ def test_method_and_path_are_part_of_the_request():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_B15_of_twenty_at_once_one_is_carried_out_and_all_hear_the_same(ready, ana):
+def test_B15_of_twenty_at_once_one_is_carried_out_and_all_hear_the_same(ready, ana, monkeypatch):
+    monkeypatch.setattr(idempotency, "SHORT_PATIENCE", 60)
     outcomes: Counter[str] = Counter()
     ids = set()
     start = threading.Barrier(20)
 
     def post() -> None:
+        patient()
         start.wait()
         try:
             ids.add(broadcasts.send(member=ana, audience=EVERYONE, text="Hola", once=once()).pk)
@@ -147,6 +150,7 @@ def test_B18_of_two_clicks_at_the_same_moment_one_is_taken(ready, acme, ana):
     start = threading.Barrier(8)
 
     def click() -> None:
+        patient()
         start.wait()
         try:
             broadcasts.send(member=ana, audience=EVERYONE, text="Hola")
@@ -226,6 +230,7 @@ def test_twins_that_would_hold_every_thread_are_told_sooner(ready, ana):
         connection.close()
 
     def twin() -> None:
+        patient()
         try:
             broadcasts.send(member=ana, audience=EVERYONE, text="Hola", once=once())
         except (idempotency.KeyStillRunning, idempotency.CarriedOutBefore) as outcome:

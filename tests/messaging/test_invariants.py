@@ -86,6 +86,17 @@ BREAKS = {
         "UPDATE contacts_contact SET organization_id = %(other)s WHERE phone = '+573001234567'",
         {"one_organization_a_message"},
     ),
+    "a message of no broadcast": (
+        """
+        SET CONSTRAINTS ALL IMMEDIATE;
+        ALTER TABLE messaging_message DISABLE TRIGGER messaging_message_has_broadcast;
+        INSERT INTO messaging_message
+          (organization_id, broadcast_id, recipient, country, segments, credits, status, charge)
+        SELECT organization_id, uuidv7(), recipient, country, segments, credits, 'CANCELED', 'RELEASED'
+        FROM messaging_message LIMIT 1
+        """,
+        {"one_organization_a_message"},
+    ),
     "a message of another organization": (
         "UPDATE messaging_message SET organization_id = %(other)s WHERE recipient = '+573001234567'",
         {"one_organization_a_message", "reserved_and_spent_are_in_messages"},

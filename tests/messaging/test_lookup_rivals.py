@@ -42,14 +42,15 @@ def test_a_twin_that_is_recorded_between_two_questions_keeps_its_own_find(acme, 
 def test_of_two_who_ask_one_provider_one_asks(acme, carrier, send, transactional_db):
     factories.contacts_in_order(acme, ONE)
     send(ONE)
+    key = [crc32(NAME.encode()) - 2**31, locks.LOOKING_UP]
     other = connection.copy()
-    with other.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_lock(%s, %s)", [crc32(NAME.encode()) - 2**31, locks.LOOKING_UP]
-        )
     try:
-        assert not lookups.look_up(provider=NAME)
-        assert carrier.asked == []
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", key)
+            assert not lookups.look_up(provider=NAME)
+            assert carrier.asked == []
+            # A session that ends holds it for another moment.
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
     finally:
         other.close()
 

@@ -310,7 +310,7 @@ def test_the_mark_covers_one_window_of_requests_and_nothing_else(
     with pytest.raises(Broken):
         delivery.drain(queue_id=sent.pk, lane=0)
 
-    assert sent.messages.filter(status="SENDING").count() == 60
+    assert sent.messages.filter(status="SENDING").count() == concurrency * max_batch
     marked = sent.messages.exclude(submit_started_at=None)
     assert marked.count() == concurrency * max_batch
 
@@ -323,18 +323,22 @@ def test_as_many_requests_as_allowed_run_at_once_each_as_full_as_allowed(
     monkeypatch.setattr(provider, "max_batch", max_batch)
     sent = broadcast(42)
     under_way, most, sizes, hand_over = 0, 0, [], provider.hand_over
+    is_full = asyncio.Event()
 
     async def slow(batch, http):
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         sizes.append(len(batch.messages))
-        await asyncio.sleep(0)
+        if under_way == concurrency:
+            is_full.set()
+        await asyncio.wait_for(is_full.wait(), 30)
         under_way -= 1
         return await hand_over(batch, http)
 
     monkeypatch.setattr(provider, "hand_over", slow)
-    drained(sent)
+    while drained(sent):
+        pass
 
     assert sent.sent == 42
     assert (most, max(sizes)) == (concurrency, max_batch)

@@ -130,7 +130,7 @@ def test_what_valkey_was_told_outlives_a_kill(layout: Layout) -> None:
     server = Valkey(layout)
     with running(server, layout), contextlib.closing(redis.from_url(layout.redis_url)) as client:
         client.set("kept", "yes")
-        client.execute_command("WAITAOF", 1, 0, 5000)
+        assert client.execute_command("WAITAOF", 1, 0, 60_000) == [1, 0]
         supervised = client.info()["process_id"]
         os.kill(int(supervised), 9)
 

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from config.embedded import Layout
-from tests.processes.running import Up, free_port
+from tests.ports import free_port
+from tests.processes.running import Up
 from tests.servers import new_state_folder
 
 
@@ -44,7 +45,7 @@ def test_it_names_what_is_in_the_way_leaves_nothing_when_killed_and_keeps_its_da
     first.wait_until_ready()
     second = Up(state_folder, free_port())
     third = Up(another_state_folder, first.port)
-    said = [refused.process.communicate(timeout=60)[0] for refused in (second, third)]
+    said = [refused.process.communicate(timeout=240)[0] for refused in (second, third)]
     refusals = [refused.process.returncode for refused in (second, third)]
     url = Layout.of(state_folder).owner_database_url
     with psycopg.connect(url, autocommit=True) as owner:

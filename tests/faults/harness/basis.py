@@ -7,10 +7,8 @@ is the witness of what was lost and what was doubled.
 import contextlib
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -32,10 +30,10 @@ from config.processes import Program
 from config.servers import PostgreSQL, Server, Valkey
 from tests.faults.harness.parts import Carrier, Part, ServerPart
 from tests.faults.harness.waiting import until
+from tests.ports import free_port
 from tests.servers import new_state_folder
 
 ROOT = Path(__file__).resolve().parents[3]
-PORTS = range(20_000, 23_000)  # the kernel draws none of these for outgoing connections
 _OURS_ALONE = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SMS_PROVIDERS", "PREGON_STATE")
 
 # Smaller than a real installation's: a test machine's memory holds several.
@@ -231,14 +229,3 @@ def _read(carrier: Carrier, path: str) -> bytes:
     with urllib.request.urlopen(address, timeout=60) as answer:
         content: bytes = answer.read()
         return content
-
-
-def free_port() -> int:
-    for port in random.sample(PORTS, len(PORTS)):
-        with contextlib.closing(socket.socket()) as trial:
-            try:
-                trial.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no free port")

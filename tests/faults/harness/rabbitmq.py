@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from config.processes import Program
-from tests.faults.harness.basis import free_port
 from tests.faults.harness.parts import Part
 from tests.faults.harness.waiting import until
+from tests.ports import free_port
 
 PROGRAM = shutil.which("rabbitmq-server", path=f"/usr/lib/rabbitmq/bin:{os.environ['PATH']}")
 

@@ -24,12 +24,13 @@ import pytest_django
 from config import embedded, parts
 from config.processes import Program
 from tests.factories import SuperuserFactory, TermsFactory
-from tests.faults.harness.basis import ROOT, Basis, free_port
+from tests.faults.harness.basis import ROOT, Basis
 from tests.faults.harness.houses import House
 from tests.faults.harness.http import Answer, Client
 from tests.faults.harness.parts import Ours, Part
 from tests.faults.harness.proxies import Proxies, Proxy, Several
 from tests.faults.harness.waiting import until
+from tests.ports import free_port
 
 ACCOUNT = "AC00000000000000000000000000000000:sandbox-token"
 USUAL_PROVIDER = (

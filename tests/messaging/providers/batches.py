@@ -21,7 +21,7 @@ from messaging.providers.base import (
     http_session,
 )
 
-PATIENT, IMPATIENT = 10.0, 0.5  # seconds: never to be reached; to be waited for in a test
+PATIENT, IMPATIENT = 60.0, 0.5  # seconds: never to be reached; to be waited for in a test
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

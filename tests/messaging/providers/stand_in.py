@@ -96,6 +96,7 @@ class StandIn:
     ) -> None:
         self.requests: list[Received] = []
         self.connections = 0
+        self.ended = 0  # of these, by an answer: the client's side was told
         self._answers = list(answers)
         self._greeting = greeting  # said before anything is asked
         self._cut_after = cut_after  # bytes of a request, after which the connection is reset
@@ -116,7 +117,7 @@ class StandIn:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._listening.wait(10)
+        assert self._listening.wait(60)
         return self
 
     def __exit__(
@@ -126,7 +127,7 @@ class StandIn:
         traceback: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     async def _run(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -157,6 +158,8 @@ class StandIn:
                 self.requests.append(request)
                 answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
                 await answer(request, writer)
+            await writer.wait_closed()
+            self.ended += 1
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client went away, as clients do
         finally:

@@ -56,7 +56,7 @@ class Carrier:
         self, method: str, path: str, body: str = "", **headers: str
     ) -> tuple[int, Any, dict[str, str]]:
         """Return status, body and headers of a plain request."""
-        connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=10)
+        connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=60)
         connection.request(method, path, body, {n.replace("_", "-"): v for n, v in headers.items()})
         response = connection.getresponse()
         raw, lines = response.read().decode(), dict(response.getheaders())
@@ -112,10 +112,10 @@ def running(
             yield Carrier(process.stdout.readline().strip())
         finally:
             process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
-def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until it holds."""
     end = time.monotonic() + seconds
     while not condition():

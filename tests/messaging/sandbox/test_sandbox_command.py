@@ -53,13 +53,13 @@ def test_the_command_serves_without_a_database_and_stops_in_order(
     options = ("--port", "0", "--delay", "60", "--state", str(owed))
     with command(*options, folder=tmp_path) as process:
         assert process.stdout is not None
-        assert select.select([process.stdout], [], [], 60)[0]
+        assert select.select([process.stdout], [], [], 120)[0]
         said = process.stdout.readline()
         carrier = Carrier(said.split()[-1])
         _, result = carrier.send("+573001112233")
         process.send_signal(number)
 
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
 
     assert said.startswith("The sandbox carrier listens on http://127.0.0.1:")
     assert isinstance(result, Accepted)
@@ -87,7 +87,7 @@ def test_the_command_says_what_is_wrong(
         port = str(taken.getsockname()[1])
         given = [option.replace("{taken}", port) for option in options]
         with command("--port", "0", *given, folder=tmp_path) as process:
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=120)
 
     assert process.returncode == 1
     assert said in errors

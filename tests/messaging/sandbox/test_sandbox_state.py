@@ -10,6 +10,7 @@ from pytest_django import Settings
 from tests.messaging.providers.stand_in import StandIn, says
 from tests.messaging.sandbox.carrier import Carrier, callbacks, running, until
 from tests.messaging.sandbox.test_sandbox_infobip import send
+from tests.ports import free_port
 
 ANA = "+573001112233"
 
@@ -48,8 +49,7 @@ def test_reports_that_waited_are_sent_after_the_next_start(state: Path) -> None:
 
 
 def test_reports_nobody_listened_to_are_sent_after_the_next_start(state: Path) -> None:
-    with StandIn(says(204)) as free:
-        port = free.port
+    port = free_port()
     with running(delay=0, state=state) as carrier:
         ids = {carrier.send(ANA, web=f"http://127.0.0.1:{port}")[0] for _ in range(30)}
         until(lambda: "no connection" in carrier.stats()["reports"]["lastFailure"])
