@@ -5,17 +5,16 @@ The drain's thread keeps the one database connection and works on while they are
 
 import asyncio
 import threading
-import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
 import aiohttp
 
-from messaging.providers.base import Batch, http_session
+from messaging.providers.base import Batch, Provider, http_session
 from messaging.providers.results import Result
 from messaging.routing import Turn
 from messaging.timings import TIMINGS
@@ -27,8 +26,7 @@ class Flight:
 
     turn: Turn
     requests: int
-    answers: Future[list[dict[UUID, Result]]] = field(init=False)  # of each request
-    seconds: float = 0.0  # from its leaving to its landing
+    answers: Future[list[dict[UUID, Result]]]  # of each request
     elsewhere: frozenset[str] | None = frozenset()  # where what was not sent goes; None is anywhere
     is_judged: bool = False
 
@@ -68,9 +66,8 @@ class Air:
 
     def launch(self, turn: Turn, batches: Sequence[Batch]) -> None:
         """Let these requests leave, all at once."""
-        flight = Flight(turn, len(batches))
-        flight.answers = asyncio.run_coroutine_threadsafe(self._fly(flight, batches), self._loop)
-        self.flights.append(flight)
+        answers = asyncio.run_coroutine_threadsafe(self._fly(turn.provider, batches), self._loop)
+        self.flights.append(Flight(turn, len(batches), answers))
 
     def wait(self) -> None:
         """Return when a flight has landed."""
@@ -89,8 +86,7 @@ class Air:
         for session in self._sessions.values():
             await session.close()
 
-    async def _fly(self, flight: Flight, batches: Sequence[Batch]) -> list[dict[UUID, Result]]:
-        provider, began = flight.turn.provider, time.monotonic()
+    async def _fly(self, provider: Provider, batches: Sequence[Batch]) -> list[dict[UUID, Result]]:
         http = self._sessions.get(provider.name)
         if http is None:
             http = self._sessions[provider.name] = http_session(
@@ -101,5 +97,4 @@ class Air:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         answers = await asyncio.gather(*(provider.send(batch, http) for batch in batches))
-        flight.seconds = time.monotonic() - began
         return [dict(answer) for answer in answers]

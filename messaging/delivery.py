@@ -25,7 +25,7 @@ from messaging.journeys import Journey
 from messaging.leases import Claimed, Lease, Marked
 from messaging.models import Broadcast
 from messaging.providers import signing
-from messaging.providers.base import Batch, Kind, Outgoing
+from messaging.providers.base import Batch, Kind, Outgoing, Provider
 from messaging.providers.results import Accepted, Misconfigured, Unavailable
 from messaging.routing import Turn
 from messaging.timings import TIMINGS
@@ -36,7 +36,9 @@ _T = TypeVar("_T")
 
 CLAIM: Final = 100  # messages of one claim: what a crash before the mark puts back
 MOST_BROKEN_DRAINS: Final = 20
-_SLOW: Final = 0.03  # seconds of a flight from which on the database waits for the carrier
+LEAST_PART: Final = (
+    25  # messages of a window that are settled together: fewer cost the database as much
+)
 
 # What a suspended organization accepted is canceled: nothing of it begins any more.
 _BEGIN: Final = """
@@ -69,7 +71,6 @@ class _Lane:
     states: dict[str, State] = field(default_factory=dict)  # of credentials, as last heard
     has_nothing_for: set[str] = field(default_factory=set)
     leaves_alone: set[str] = field(default_factory=set)  # what could not take a message just now
-    parts: int = 2  # of a window, that leave and land by themselves
     patience: float = TIMINGS.record_retry  # of a record, while the database is away
 
     @property
@@ -223,14 +224,15 @@ def _leaving(lane: _Lane, *, under_way: int) -> list[Claimed]:
     """
     provider = lane.turn.provider
     free = provider.concurrency - under_way
-    if free < min(_part(lane), ceil(len(lane.claimed) / provider.max_batch)):
+    if free < min(_part(provider), ceil(len(lane.claimed) / provider.max_batch)):
         return []
     return lane.claimed[: free * provider.max_batch]
 
 
-def _part(lane: _Lane) -> int:
-    """Return how many requests fly together: while one part is settled the others are under way."""
-    return ceil(lane.turn.provider.concurrency / lane.parts)
+def _part(provider: Provider) -> int:
+    """Return how many requests fly together: while one half of a window is settled the other is under way."""
+    half = ceil(provider.concurrency / 2)
+    return min(provider.concurrency, max(half, ceil(LEAST_PART / provider.max_batch)))
 
 
 def _mark(lane: _Lane, leaving: Sequence[Claimed]) -> dict[str, Any]:
@@ -266,7 +268,7 @@ def _depart(lane: _Lane, air: Air, leaving: Sequence[Claimed], marked: Marked) -
         Batch(messages=some, text=lane.text, kind=lane.kind)
         for some in _parts(outgoing, provider.max_batch)
     ]
-    for some in _parts(batches, _part(lane)):
+    for some in _parts(batches, _part(provider)):
         air.launch(turn, some)
 
 
@@ -296,7 +298,6 @@ def _judge(lane: _Lane, flight: Flight) -> None:
     """
     turn, provider = flight.turn, flight.turn.provider
     answers = flight.answers.result()
-    lane.parts = 3 if flight.seconds > _SLOW else 2  # finer while the database has the time
     state = lane.states[provider.name] = breaker.note(
         name=provider.name,
         answers=answers,

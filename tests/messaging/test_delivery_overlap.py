@@ -24,6 +24,7 @@ def broadcast(acme, contacts, grant, send, memory, monkeypatch) -> Broadcast:
     """Ten messages, one a request, four requests at a time."""
     monkeypatch.setattr(memory, "max_batch", 1)
     monkeypatch.setattr(memory, "concurrency", WINDOW)
+    monkeypatch.setattr(delivery, "LEAST_PART", 1)
     grant(acme, 1_000)
     contacts(*(f"+57300123{number:04}" for number in range(MESSAGES)))
     return send()
