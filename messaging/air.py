@@ -92,9 +92,5 @@ class Air:
             http = self._sessions[provider.name] = http_session(
                 concurrency=provider.concurrency, connect=TIMINGS.connect, read=TIMINGS.read
             )
-        # A process that stood still has not noticed yet which connections the carrier closed meanwhile.
-        # Two turns of the loop let it, before one of them is taken from the pool.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
         answers = await asyncio.gather(*(provider.send(batch, http) for batch in batches))
         return [dict(answer) for answer in answers]

@@ -1,5 +1,6 @@
 """One HTTP request to a carrier: sent once, never followed elsewhere, its reply bounded."""
 
+import asyncio
 import json
 import re
 import ssl
@@ -105,6 +106,10 @@ async def exchange(http: aiohttp.ClientSession, request: Request) -> Reply:
 
     Raises: NeverSent when it provably did not leave; ReplyLost when nobody knows.
     """
+    # A process that stood still has not noticed yet which connections the carrier closed meanwhile. Two
+    # turns of the loop let it, before one of them is taken from the pool.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
     try:
         async with http.request(
             request.method,
