@@ -1,5 +1,6 @@
 """Pausing, resuming and canceling: nothing is handed over that should not be, and credits come back."""
 
+import asyncio
 import threading
 import time
 
@@ -164,11 +165,23 @@ def test_a_broadcast_that_somebody_holds_is_left_for_the_next_time(ana, broadcas
 
 @pytest.mark.django_db(transaction=True)
 def test_canceling_and_delivering_at_once_sends_or_cancels_each_message_once(
-    acme, ana, grant, send
+    acme, ana, grant, send, memory, monkeypatch
 ):
     many_contacts(acme, 300)
     grant(acme, 300)
     broadcast = send()
+    requests: list[object] = []
+    is_canceled = threading.Event()
+    hand_over = memory.hand_over
+
+    async def the_second_is_under_way_until_it_is_canceled(batch, http):
+        requests.append(batch)
+        async with asyncio.timeout(60):
+            while len(requests) > 1 and not is_canceled.is_set():
+                await asyncio.sleep(0.01)
+        return await hand_over(batch, http)
+
+    monkeypatch.setattr(memory, "hand_over", the_second_is_under_way_until_it_is_canceled)
 
     def drain() -> None:
         while delivery.drain(queue_id=broadcast.pk, lane=0):
@@ -180,11 +193,13 @@ def test_canceling_and_delivering_at_once_sends_or_cancels_each_message_once(
     while thread.is_alive() and not _any_sent(broadcast):
         time.sleep(0.005)
     run_control.cancel(member=ana, broadcast=broadcast)
+    is_canceled.set()
     thread.join()
     run_control.cancel_bite()
 
     broadcast.refresh_from_db()
     assert broadcast.status == "CANCELED"
+    assert 100 <= broadcast.sent < 300
     assert broadcast.sent + broadcast.canceled == 300
     balance = ledger.balance(acme.pk)
     assert (balance.spent, balance.available) == (broadcast.sent, broadcast.canceled)
