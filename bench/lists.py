@@ -9,6 +9,7 @@ Prints JSON: [95th percentile, best] in milliseconds of each list, and figures o
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -201,6 +202,8 @@ def _memory(name: str) -> int:
 
 
 def main() -> None:
+    gc.collect()
+    gc.freeze()  # as the web's processes, config/wsgi.py
     with psycopg.connect(os.environ["DATABASE_URL"]) as plain:
         filled = described(plain)
     member = Member.objects.select_related("organization").get(pk=filled.member)

@@ -7,7 +7,10 @@ import logging
 import re
 import time
 from collections.abc import Iterable
-from typing import Final
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Self
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -189,22 +192,67 @@ def work(*, job_id: UUID) -> bool:
         _give_up(job_id, Failure.BROKEN)
         return False
     deadline = time.monotonic() + BITE
-    while _work_on_chunk(job_id):
-        if time.monotonic() >= deadline:
-            return True
+    with _Ahead(until=deadline) as ahead:
+        while _work_on_chunk(job_id, ahead):
+            if time.monotonic() >= deadline:
+                return True
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What became of the rows of a chunk before anything is written."""
+
+    taken: list[tuple[int, Record]] = field(default_factory=list)
+    untaken: list[tuple[int, Untaken]] = field(default_factory=list)
+
+
+class _Ahead:
+    """Reads the rows of the next chunk in a thread of its own while PostgreSQL works on this one."""
+
+    def __init__(self, *, until: float) -> None:
+        self._until = until
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="import")
+        self._begun: dict[int, Future[_Read]] = {}
+        self._last = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def read(self, job: ImportJob, numbers: list[int]) -> _Read:
+        """Return the rows of the first of these chunks; begin the second, if its turn comes in this bite."""
+        now = time.monotonic()
+        of_one, self._last = now - (self._last or now), now
+        this = self._begun.pop(numbers[0], None) or self._begin(job, numbers[0])
+        read = this.result()
+        for number in numbers[1:]:
+            if now + of_one < self._until:
+                self._begun[number] = self._begin(job, number)
+        return read
+
+    def _begin(self, job: ImportJob, number: int) -> Future[_Read]:
+        rows = ImportChunk.objects.values_list("rows", flat=True).get(job=job, number=number)
+        return self._pool.submit(_read, rows, job.organization.country)
+
+
 @transaction.atomic
-def _work_on_chunk(job_id: UUID) -> bool:
+def _work_on_chunk(job_id: UUID, ahead: _Ahead) -> bool:
     """Deal with the next chunk, or take out old contacts, or finish; return whether more is left."""
     job = _held(job_id)
     if job is None:
         return False
-    chunk = ImportChunk.objects.filter(job=job).order_by("number").first()
-    if chunk is not None:
-        _deal_with(job, json.loads(chunk.rows))
-        chunk.delete()
+    chunks = ImportChunk.objects.filter(job=job).order_by("number")
+    if numbers := list(chunks.values_list("number", flat=True)[:2]):
+        _deal_with(job, ahead.read(job, numbers))
+        chunks.filter(number=numbers[0]).delete()
     elif job.mode == Mode.DELETE_ALL and _is_of_another_kind(job):
         taken_back = _delete_some(job, _DELETE_NEW)
         job.added -= taken_back
@@ -232,24 +280,29 @@ def _held(job_id: UUID) -> ImportJob | None:
     )
 
 
-def _deal_with(job: ImportJob, rows: list[tuple[int, list[str]]]) -> None:
-    """Write the contacts of these rows, and the reasons of those that are none."""
-    taken: list[tuple[int, Record]] = []
-    untaken: list[tuple[int, Untaken]] = []
-    for line, cells in rows:
-        read = records.read(cells, default_country=job.organization.country)
-        if isinstance(read, Untaken):
-            untaken.append((line, read))
+def _read(rows: str, default_country: str) -> _Read:
+    """Return the contacts of these rows, and the reasons of those that are none. It touches no database."""
+    read = _Read()
+    for line, cells in json.loads(rows):
+        record = records.read(cells, default_country=default_country)
+        if isinstance(record, Untaken):
+            read.untaken.append((line, record))
         else:
-            taken.append((line, read))
+            read.taken.append((line, record))
+    return read
+
+
+def _deal_with(job: ImportJob, read: _Read) -> None:
+    """Write the contacts of a chunk, and the reasons of those that are none."""
     with connection.cursor() as cursor:
-        if untaken:
-            _report(cursor, job, untaken)
-        added, found = _write(cursor, job, taken) if taken else (0, 0)
-    job.done += len(rows)
+        if read.untaken:
+            _report(cursor, job, read.untaken)
+        added, found = _write(cursor, job, read.taken) if read.taken else (0, 0)
+    rows = len(read.taken) + len(read.untaken)
+    job.done += rows
     job.added += added
     job.updated += found
-    job.not_taken += len(rows) - added - found
+    job.not_taken += rows - added - found
 
 
 def _report(cursor: CursorWrapper, job: ImportJob, untaken: Iterable[tuple[int, Untaken]]) -> None:

@@ -33,20 +33,20 @@ transactional = pytest.mark.django_db(transaction=True)
 
 ROWS = 12
 
-# A worker that is killed in the middle of the n-th row of its life, with a bite under way.
+# A worker that is killed as it writes the n-th row of its life, with a bite under way.
 WORKER = """
 import os, signal, sys
 import django
 django.setup()
-from contacts.imports import records, working
+from contacts.imports import working
 left = [int(sys.argv[2])]
-read = records.read
-def read_or_die(*given, **named):
+copied = working._copied
+def copied_or_dead(*given):
     left[0] -= 1
     if not left[0]:
         os.kill(os.getpid(), signal.SIGKILL)
-    return read(*given, **named)
-records.read = read_or_die
+    return copied(*given)
+working._copied = copied_or_dead
 while working.work(job_id=sys.argv[1]):
     pass
 """
