@@ -34,7 +34,7 @@ soak: .venv/development  ## The long versions of those, before a release: about 
 	.venv/bin/python -m pytest --soak -s tests/faults $(ARGS)
 	PREGON_API_CASES=1000 .venv/bin/python -m pytest -s tests/schema
 
-bench: .venv/development  ## Measure everything against its floor, full size, on a quiet machine: about an hour
+bench: .venv/development  ## Measure everything against its floor, full size, on a quiet machine: about forty minutes
 	@exec .venv/bin/python -m bench
 
 bench-quick: .venv/development  ## The same for accepting and delivering at small sizes: three minutes
