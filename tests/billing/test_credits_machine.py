@@ -246,7 +246,11 @@ class Houses(RuleBasedStateMachine):
         row = _one_of(left or list(self.seen), which)
         said_of_it = Report(message_id=row, provider_message_id="", status=said)
         reports.keep(provider="memory:local", reports=[said_of_it] * times)
-        _execute("UPDATE messaging_deliveryreport SET due_at = now() WHERE applied_at IS NULL")
+        _execute(
+            "UPDATE messaging_deliveryreport SET due_at = now()"
+            " WHERE applied_at IS NULL AND message_id = ANY(%s)",
+            list(self.seen),
+        )
         reports.apply()
 
     # --- what holds after every step ------------------------------------------------------------
