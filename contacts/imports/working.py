@@ -9,8 +9,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -192,7 +191,8 @@ def work(*, job_id: UUID) -> bool:
         _give_up(job_id, Failure.BROKEN)
         return False
     deadline = time.monotonic() + BITE
-    with _Ahead(until=deadline) as ahead:
+    with ThreadPoolExecutor(1, thread_name_prefix="import") as pool:
+        ahead = _Ahead(pool, until=deadline)
         while _work_on_chunk(job_id, ahead):
             if time.monotonic() >= deadline:
                 return True
@@ -210,22 +210,11 @@ class _Read:
 class _Ahead:
     """Reads the rows of the next chunk in a thread of its own while PostgreSQL works on this one."""
 
-    def __init__(self, *, until: float) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, *, until: float) -> None:
+        self._pool = pool
         self._until = until
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="import")
         self._begun: dict[int, Future[_Read]] = {}
         self._last = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._pool.shutdown(cancel_futures=True)
 
     def read(self, job: ImportJob, numbers: list[int]) -> _Read:
         """Return the rows of the first of these chunks; begin the second, if its turn comes in this bite."""
